@@ -1,0 +1,71 @@
+"""The application: its routes, what they share while it runs, and the layers around it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from starlette.types import ASGIApp
+
+from services.api import content, health, home, live, metrics, problems, streams
+from services.api.auth import Guard
+from services.api.backend import Backend, Refused
+from services.api.edge import Edge
+from services.api.feed import Feed
+from shared.settings import Settings
+
+DESCRIPTION = """
+Streams of a run, their content, and what changes while it goes on.
+
+Ids are 16 hex digits. Times are microseconds since the epoch. A parameter with an empty value
+counts as not given, one that is not known is ignored. Every error has the shape
+`{"error": {"code", "message", "hint"}}`. A request is answered within 2 s; only `/api/live` waits
+longer, and only when asked to. A server with a token wants it with every request, as
+`Authorization: Bearer TOKEN` or as `?token=TOKEN`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The routes. `Backend` and `Feed` live as long as the app's lifespan."""
+    app = FastAPI(
+        title="flowmate",
+        version="1",
+        description=DESCRIPTION.strip(),
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.metrics = metrics.Metrics()
+    problems.install(app)
+    app.add_exception_handler(Refused, _of_refused)
+    for resource in (health, streams, content, live, metrics, home):
+        app.include_router(resource.router)
+    return app
+
+
+def layered(app: FastAPI, names: frozenset[str] | None) -> ASGIApp:
+    """The app as a server runs it. names: host names it answers to, None = any."""
+    return Edge(Guard(app, app.state.settings.api_token, names), app.state.metrics)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    backend = Backend(app.state.settings.run_dir)
+    feed = Feed(backend, app.state.settings.api_delta_capacity)
+    app.state.backend, app.state.feed = backend, feed
+    app.state.metrics.watch(backend, feed)
+    feed.start()
+    try:
+        yield
+    finally:
+        await feed.stop()
+        backend.close()
+
+
+async def _of_refused(request: Request, error: Exception) -> Response:
+    """A service behind the API said no: its reason is the answer."""
+    assert isinstance(error, Refused)
+    return problems.problem_response(error.problem)

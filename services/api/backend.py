@@ -1,0 +1,157 @@
+"""The services behind the API, asked over ZeroMQ: each answer in time, or a 503 that says who.
+
+A peer is asked through a small pool of REQ sockets, one request at a time on each. A socket whose
+answer did not come is closed, so that a late answer can never be taken for another one's.
+"""
+
+import asyncio
+import logging
+from typing import Any, NamedTuple, cast
+
+import zmq
+import zmq.asyncio
+
+from services.api.problems import Problem
+from shared.schema import Refusal, Reply, Request, SchemaError, unpack
+from shared.wire import REQUEST_DEADLINE_MS, Bus, open_socket
+
+# The answer must be with the client within the deadline: a quarter of a second to get there.
+DEADLINE_S = REQUEST_DEADLINE_MS / 1000 - 0.25
+SOCKETS = 16  # requests under way at one peer; more wait their turn, within their deadline
+STATUS_OF_REFUSAL = {"bad_value": 400, "disabled": 404, "not_found": 404, "evicted": 410}
+
+log = logging.getLogger("api")
+
+
+class Answer(NamedTuple):
+    """A reply's result and the columns behind it."""
+
+    result: dict[str, Any]
+    frames: list[bytes]
+
+
+class Refused(Exception):  # noqa: N818  an answer too, only not the one hoped for
+    """The peer answered that it will not."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+    @property
+    def problem(self) -> Problem:
+        """The refusal as the API passes it on."""
+        code = self.refusal.code
+        status = STATUS_OF_REFUSAL.get(code, 503)
+        return Problem(status, code, self.refusal.message, self.refusal.hint)
+
+
+class Peer:
+    """One service's request socket. `code` and `hint` go into the 503 when it does not answer."""
+
+    def __init__(
+        self, context: zmq.asyncio.Context, name: str, code: str, hint: str, address: str
+    ) -> None:
+        self.name, self.code, self.hint, self.address = name, code, hint, address
+        self._context = context
+        self._idle: list[zmq.asyncio.Socket] = []
+        self._turn = asyncio.Semaphore(SOCKETS)
+        self._waits: set[asyncio.Timeout] = set()
+        self.timeouts = 0
+
+    async def ask(self, op: str, args: dict[str, Any], until: float) -> Answer:
+        """Ask; `until` is loop time. Problem (503) when no answer came, Refused when it said no."""
+        request = Request(op=op, args=args).pack()
+        try:
+            async with asyncio.timeout_at(until) as wait:
+                self._waits.add(wait)
+                try:
+                    frames = await self._exchange(request)
+                finally:
+                    self._waits.discard(wait)
+            reply = unpack(Reply, frames[0], f"replies of {self.name}")
+        except TimeoutError:
+            self.timeouts += 1
+            raise self.unavailable("did not answer in time") from None
+        except SchemaError as error:
+            log.warning("%s", error)
+            raise self.unavailable(f"cannot be understood: {error}") from None
+        if reply.error is not None:
+            raise Refused(reply.error)
+        return Answer(reply.result, frames[1:])
+
+    async def _exchange(self, request: bytes) -> list[bytes]:
+        async with self._turn:
+            socket = self._idle.pop() if self._idle else self._connect()
+            try:
+                await socket.send(request)
+                frames = await socket.recv_multipart()
+            except BaseException:  # cancelled at the deadline: the socket still awaits its answer
+                socket.close(linger=0)
+                raise
+            self._idle.append(socket)
+            return frames
+
+    def _connect(self) -> zmq.asyncio.Socket:
+        socket = cast(zmq.asyncio.Socket, open_socket(cast(Any, self._context), zmq.REQ, 4))
+        socket.connect(self.address)
+        return socket
+
+    def unavailable(self, why: str) -> Problem:
+        return Problem(503, self.code, f"{self.name} {why}", self.hint)
+
+    def give_up(self) -> None:
+        """End every wait now."""
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(0)
+
+
+class Backend:
+    """Coordinator and shards of one run. Lives in an event loop."""
+
+    def __init__(self, run_dir: str) -> None:
+        self.bus = Bus(run_dir)
+        self.context = zmq.asyncio.Context(io_threads=1)
+        self.coordinator = Peer(
+            self.context,
+            "the coordinator",
+            "coordinator_unavailable",
+            "it may be starting or being restarted: try again in a moment",
+            self.bus.requests,
+        )
+        self._shards: dict[int, Peer] = {}
+
+    def shard(self, index: int) -> Peer:
+        if index not in self._shards:
+            self._shards[index] = Peer(
+                self.context,
+                f"shard {index}",
+                "shard_unavailable",
+                "it may be starting or being restarted, and what it retained is gone if it was",
+                self.bus.shard_requests(index),
+            )
+        return self._shards[index]
+
+    @property
+    def peers(self) -> list[Peer]:
+        return [self.coordinator, *self._shards.values()]
+
+    def subscribe(self) -> zmq.asyncio.Socket:
+        """A subscription to the coordinator's deltas."""
+        socket = cast(zmq.asyncio.Socket, open_socket(cast(Any, self.context), zmq.SUB, 1000))
+        socket.subscribe(b"")
+        socket.connect(self.bus.deltas)
+        return socket
+
+    def give_up(self) -> None:
+        """End every wait for an answer: the process is about to end."""
+        for peer in self.peers:
+            peer.give_up()
+
+    def close(self) -> None:
+        self.context.destroy(linger=0)
+
+
+def deadline() -> float:
+    """Loop time by which a request that begins now must have its answers."""
+    return asyncio.get_running_loop().time() + DEADLINE_S

@@ -1,0 +1,40 @@
+"""What the routes share: the services behind them, and parameters that several of them take."""
+
+from typing import Annotated, Any, cast
+
+import orjson
+from fastapi import Depends, Path, Request, Response
+
+from services.api.backend import Backend
+from services.api.feed import Feed
+from shared.settings import Settings
+
+
+def _backend(request: Request) -> Backend:
+    return cast(Backend, request.app.state.backend)
+
+
+def _feed(request: Request) -> Feed:
+    return cast(Feed, request.app.state.feed)
+
+
+def _settings(request: Request) -> Settings:
+    return cast(Settings, request.app.state.settings)
+
+
+TheBackend = Annotated[Backend, Depends(_backend)]
+TheFeed = Annotated[Feed, Depends(_feed)]
+TheSettings = Annotated[Settings, Depends(_settings)]
+StreamId = Annotated[
+    str,
+    Path(
+        alias="id",
+        pattern="^[0-9a-fA-F]{16}$",
+        description="the stream's id, 16 hex digits: its `stream_id_hex`",
+    ),
+]
+
+
+def json_response(value: Any) -> Response:
+    """A JSON body, not validated again: the models only document it."""
+    return Response(orjson.dumps(value), 200, {"Cache-Control": "no-store"}, "application/json")

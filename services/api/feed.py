@@ -1,0 +1,181 @@
+"""The coordinator's deltas, followed once for all clients of this process.
+
+What the coordinator publishes only rings a bell: the log itself is then read on from where the
+window ends. So a message that was dropped on the way, a late start, and a coordinator that was
+restarted are all the same case, and any number of clients costs the coordinator one copy.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import orjson
+import zmq
+from pydantic import BaseModel, ValidationError
+
+from services.api.backend import Backend, Refused, deadline
+from services.api.problems import Problem
+from services.api.window import Window
+
+PAGE = 1024  # deltas read at a time
+IDLE_S = 1.0  # the log is looked at this often when no bell rings
+WINDOW_BYTES = 64 << 20
+WAITING_MAX = 1024  # clients that may wait at a time
+
+
+class Page(BaseModel):
+    """The coordinator's answer to `deltas`."""
+
+    cursor: int
+    latest: int
+    missed: bool
+    deltas: list[dict[str, Any]]
+    instance: str = ""  # of the coordinator; another one has another log
+
+
+class Feed:
+    """Follows the log in the background; tells all who wait after each look at it."""
+
+    def __init__(self, backend: Backend, capacity: int) -> None:
+        self.window = Window(capacity, WINDOW_BYTES)
+        self.closed = False
+        self.waiting = 0
+        self._backend = backend
+        self._instance: str | None = None
+        self._trouble: Problem | None = backend.coordinator.unavailable("has not answered yet")
+        self._bell = asyncio.Event()
+        self._look = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._follow())]
+
+    async def stop(self) -> None:
+        self.close()
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def close(self) -> None:
+        """Send everybody who waits home."""
+        self.closed = True
+        self._tell()
+
+    # ------------------------------------------------------------------ for those who wait
+    @contextmanager
+    def visitor(self) -> Iterator[None]:
+        """Count somebody in who may wait. Problem when too many do."""
+        if self.waiting >= WAITING_MAX:
+            raise Problem(
+                503, "too_many_clients", f"{WAITING_MAX} clients wait already", "try again later"
+            )
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+
+    async def next_look(self, timeout_s: float) -> bool:
+        """Wait until the log was looked at again. False when that took longer."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._look.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def in_step(self, cursor: int) -> None:
+        """Be sure to know the log at least up to `cursor`, as far as it goes.
+
+        A cursor may be news: it came from the coordinator, or from another API. Problem when the
+        log cannot be read within the deadline.
+        """
+        until = deadline()
+        while self._trouble is not None and not self.closed:
+            if not await self.next_look(until - asyncio.get_running_loop().time()):
+                raise self._trouble
+        for _ in range(2):  # a look that is under way may be too early, the one after is not
+            if cursor > self.window.latest and not self.closed:
+                self._bell.set()
+                await self.next_look(until - asyncio.get_running_loop().time())
+        if self._trouble is not None:
+            raise self._trouble
+
+    async def after(self, cursor: int, limit: int, wait_s: float) -> list[bytes] | None:
+        """Deltas after `cursor`, waited for if there are none; None when some were missed."""
+        now = asyncio.get_running_loop().time
+        until = now() + wait_s
+        while True:
+            found = self.window.after(cursor, limit)
+            if found is None or found or self.closed or now() >= until:
+                return found
+            await self.next_look(until - now())
+            if self._trouble is not None:
+                raise self._trouble
+
+    # ----------------------------------------------------------------------- the followers
+    async def _listen(self) -> None:
+        """Ring the bell for each message."""
+        socket = self._backend.subscribe()
+        try:
+            while True:
+                await socket.recv_multipart()
+                with suppress(zmq.Again):  # one bell for all that wait
+                    while True:
+                        await socket.recv_multipart(zmq.NOBLOCK)
+                self._bell.set()
+        finally:
+            socket.close(linger=0)
+
+    async def _follow(self) -> None:
+        """Read the log on whenever the bell rings."""
+        while True:
+            self._bell.clear()
+            try:
+                await self._catch_up()
+                self._trouble = None
+            except Refused as refused:
+                self._trouble = refused.problem
+            except Problem as problem:
+                self._trouble = problem
+            self._tell()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_S):
+                    await self._bell.wait()
+
+    def _tell(self) -> None:
+        self._look.set()
+        self._look = asyncio.Event()
+
+    async def _catch_up(self) -> None:
+        if self._instance is None:
+            page = await self._read(0, 1)
+            self._instance = page.instance
+            self.window.start_at(max(0, page.latest - self.window.capacity // 2))
+        while True:
+            page = await self._read(self.window.latest, PAGE)
+            self._take(page)
+            if page.latest <= self.window.latest:
+                return
+
+    async def _read(self, cursor: int, limit: int) -> Page:
+        coordinator = self._backend.coordinator
+        args = {"cursor": cursor, "limit": limit}
+        answer = await coordinator.ask("deltas", args, deadline())
+        try:
+            return Page.model_validate(answer.result)
+        except ValidationError as error:
+            raise coordinator.unavailable(f"cannot be understood: {error}") from None
+
+    def _take(self, page: Page) -> None:
+        latest = self.window.latest
+        restarted = page.instance != self._instance or page.latest < latest
+        self._instance = page.instance
+        if restarted or page.missed or (page.latest > latest and not page.deltas):
+            # A new log: cursors of the old one must not find their like in it.
+            self.window.start_at(page.latest)
+            return
+        for delta in page.deltas:
+            self.window.append(int(delta["cursor"]), orjson.dumps(delta))

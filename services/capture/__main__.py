@@ -1,0 +1,184 @@
+"""The capture service: sources in, batches for the shards out, a report of both to the coordinator."""
+
+import sys
+import time
+import uuid
+
+import zmq
+
+from services.capture.bpf import CaptureFilter
+from services.capture.capture_file import open_captures
+from services.capture.dump import Dump
+from services.capture.pump import Pump
+from services.capture.router import Router, Stopped
+from services.capture.source import Batch, PacketSource, SourceState
+from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
+from shared.schema import CaptureReport, Problem, SourceReport
+from shared.service import Stop, new_context, run_service, start_logging
+from shared.settings import Settings
+from shared.wire import Bus, LaneSender, ask, open_socket
+
+REPORT_S = 0.2
+SLOT_BYTES = 1 << 20  # payload of a batch; the longest payload that is not cut
+FLUSH_BATCHES = 64  # a lane that fills slowly is sent after this many batches of the reader
+TOPOLOGY_MS = 100
+
+
+class Capture:
+    """Reads the sources one after the other and pumps them to the shards."""
+
+    def __init__(self, settings: Settings, stop: Stop) -> None:
+        self.settings, self.stop = settings, stop
+        self.log = start_logging("capture")
+        self.context = new_context()
+        self.bus = Bus(settings.run_dir)
+        self.instance = uuid.uuid4().hex[:16]
+        self.seq = 0
+        self.filtered = 0
+        self.reported = 0.0
+        self.sources: list[PacketSource] = list(
+            open_captures(list(settings.pcap), settings.batch_size)
+        )
+        self.filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
+        self.reports = open_socket(self.context, zmq.PUSH, 16)
+        self.reports.connect(self.bus.reports)
+        self.router = Router([], lambda: stop.requested)
+        self.pump = Pump(self.router)
+
+    # ------------------------------------------------------------------------------ run
+    def run(self) -> int:
+        """Until the sources have ended, or SIGTERM; either way the shards are told the end."""
+        if not self._meet_shards():
+            return EXIT_OK
+        try:
+            for source in self.sources:
+                self._read(source)
+            self.router.flush()
+        except Stopped:
+            self.log.warning("stopped while a shard was full; its last batch was not taken")
+        self._end()
+        failed = all(source.state.status == "failed" for source in self.sources)
+        return EXIT_NOTHING_READ if failed else EXIT_OK
+
+    def _read(self, source: PacketSource) -> None:
+        turn = 0
+        while not self.stop.requested and self._room():
+            batch = source.read()
+            if batch is None:
+                break
+            self._take(batch)
+            turn += 1
+            if turn % FLUSH_BATCHES == 0 or not batch.records.size:
+                self.router.flush()
+            if time.monotonic() - self.reported > REPORT_S:
+                self._report("report")
+        source.close()
+        if source.state.status == "reading":  # --max-packets, or told to stop
+            source.state.status = "done"
+
+    def _room(self) -> bool:
+        return not self.settings.max_packets or self.pump.packets < self.settings.max_packets
+
+    def _take(self, batch: Batch) -> None:
+        if self.filter is not None:
+            kept = self.filter.apply(batch)
+            self.filtered += batch.records.size - kept.records.size
+            batch = kept
+        if self.settings.max_packets:
+            left = self.settings.max_packets - self.pump.packets
+            batch = batch._replace(records=batch.records[:left])
+        self.pump.take(batch)
+
+    # --------------------------------------------------------------------------- others
+    def _meet_shards(self) -> bool:
+        """Connect to all shards once they are there. False when told to stop before."""
+        while not self.stop.requested:
+            self._report("report")
+            try:
+                reply, _ = ask(self.context, self.bus.requests, "topology", None, TOPOLOGY_MS)
+            except TimeoutError:
+                continue
+            shards = reply.result.get("shards", [])
+            ready = sorted(int(shard["index"]) for shard in shards if shard["ready"])
+            if len(ready) >= int(reply.result["expected"]):
+                self._connect(ready)
+                return True
+            self.stop.wait(0.02)
+        return False
+
+    def _connect(self, shards: list[int]) -> None:
+        depth = max(2, self.settings.worker_queue_depth // self.settings.batch_size)
+        self.router = Router(
+            [
+                LaneSender(
+                    self.context,
+                    self.bus,
+                    shard,
+                    rows=self.settings.batch_size,
+                    payload=SLOT_BYTES,
+                    depth=depth,
+                    inline=self.settings.transport == "inline",
+                )
+                for shard in shards
+            ],
+            lambda: self.stop.requested,
+        )
+        self.pump.sink = self.router
+
+    def _end(self) -> None:
+        """Everything sent is followed by `end`, to the shards and to the coordinator."""
+        self.router.should_stop = lambda: False
+        self.router.say("end")
+        self._report("end")
+        for lane in self.router.lanes:
+            lane.close()
+        self.reports.close(linger=2000)
+        self.context.destroy(linger=2000)
+
+    def _report(self, kind: str) -> None:
+        self.reported = time.monotonic()
+        report = CaptureReport(
+            kind=kind,  # type: ignore[arg-type]
+            seq=self.seq,
+            instance=self.instance,
+            sources=[describe(source.state) for source in self.sources],
+            stats=self.pump.stats()
+            | {
+                "filtered": self.filtered,
+                "batches": self.router.batches,
+                "backpressure_ms": int(self.router.waited_s * 1000),
+            },
+            now_ns=self.router.now_ns,
+        )
+        try:
+            self.reports.send(report.pack(), 0 if kind == "end" else zmq.NOBLOCK)
+            self.seq += 1
+        except zmq.Again:
+            pass  # totals: the next report says all of it again
+
+
+def describe(state: SourceState) -> SourceReport:
+    """A source's state as the coordinator is told of it."""
+    return SourceReport(
+        name=state.name,
+        kind=state.kind,
+        status=state.status,
+        packets=state.packets,
+        bytes=state.bytes,
+        position=state.position,
+        size=state.size,
+        damaged=state.damaged,
+        problems=[Problem(offset=p.offset, reason=p.reason) for p in state.problems],
+    )
+
+
+def main(settings: Settings, stop: Stop) -> int:
+    if not settings.pcap:
+        raise UserError("nothing to read: give --pcap FILE")
+    if settings.mode == "dump":
+        return Dump(settings, stop).run()
+    return Capture(settings, stop).run()
+
+
+if __name__ == "__main__":
+    sys.exit(run_service("capture", main))

@@ -1,0 +1,135 @@
+"""Dump mode: one JSON line a packet, and no analysis.
+
+`{"ts_us", "event": "packet", "number", "linktype", "caplen", "wirelen", "base64"}`; numbers count
+from 1 what the filter lets through, over all sources. Lines are written as they are made, in
+pieces of at most a few MiB, or as long as the longest packet needs.
+"""
+
+import io
+import logging
+import os
+
+import numpy as np
+
+from services.capture.bpf import CaptureFilter
+from services.capture.capture_file import open_captures
+from services.capture.inputs import STDIN
+from services.capture.kernels.dump_lines import LINE_BYTES, dump_lines
+from services.capture.source import Batch, PacketSource
+from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
+from shared.service import Stop
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STDOUT = "-"
+STDOUT_FD = 1
+BUFFER_BYTES = 1 << 21
+
+
+class DumpWriter:
+    """Writes batches to a file as lines. UserError when it cannot be written, naming it.
+
+    BrokenPipeError passes: whoever read the lines has seen enough.
+    """
+
+    def __init__(self, file: io.RawIOBase, name: str) -> None:
+        self.packets = 0
+        self._file = file
+        self._name = name
+        self._buffer = np.empty(BUFFER_BYTES, np.uint8)
+        self._cursor = np.zeros(1, np.int64)
+
+    def write(self, batch: Batch) -> None:
+        """One line for each record."""
+        done, total = 0, len(batch.records)
+        while done < total:
+            size = dump_lines(
+                batch.data, batch.records, done, self.packets + 1, self._buffer, self._cursor
+            )
+            if int(self._cursor[0]) == done:
+                self._make_room(int(batch.records[done]["caplen"]))
+            done = int(self._cursor[0])
+            self._put(self._buffer.data[:size])
+        self.packets += total
+
+    def _make_room(self, caplen: int) -> None:
+        self._buffer = np.empty(LINE_BYTES + (caplen + 2) // 3 * 4, np.uint8)
+
+    def _put(self, piece: memoryview) -> None:
+        try:
+            while piece:
+                piece = piece[self._file.write(piece) or 0 :]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise cannot_write(self._name, error) from None
+
+
+class Dump:
+    """A run in dump mode: all sources, one after the other, to the output."""
+
+    def __init__(self, settings: Settings, stop: Stop) -> None:
+        self._stop = stop
+        self._max_packets = settings.max_packets
+        self._output = settings.output or default_output(settings.pcap[0])
+        self._filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
+        self._sources = open_captures(settings.pcap, settings.batch_size)
+        check_not_an_input(self._output, settings.pcap)
+
+    def run(self) -> int:
+        """Until the sources or --max-packets end, or a signal; returns the exit status."""
+        with open_output(self._output) as file:
+            writer = DumpWriter(file, self._output)
+            try:
+                for source in self._sources:
+                    self._dump(source, writer)
+            except BrokenPipeError:
+                log.info("nobody reads %s any more", self._output)
+        failed = all(source.state.status == "failed" for source in self._sources)
+        return EXIT_NOTHING_READ if failed else EXIT_OK
+
+    def _dump(self, source: PacketSource, writer: DumpWriter) -> None:
+        while not self._stop.requested and self._room(writer):
+            batch = source.read()
+            if batch is None:
+                break
+            if self._filter is not None:
+                batch = self._filter.apply(batch)
+            if self._max_packets:
+                batch = batch._replace(records=batch.records[: self._room(writer)])
+            writer.write(batch)
+        source.close()
+        for problem in source.state.problems:
+            where = f" byte {problem.offset}:" if problem.offset else ""
+            log.warning("%s:%s %s", source.state.name, where, problem.reason)
+
+    def _room(self, writer: DumpWriter) -> int:
+        """Packets that may still be written."""
+        return self._max_packets - writer.packets if self._max_packets else 1
+
+
+def default_output(first: str) -> str:
+    """Beside the first capture."""
+    return "live.jsonl" if first == STDIN else f"{first}.jsonl"
+
+
+def open_output(path: str) -> io.FileIO:
+    """The file to write to, emptied; `-` = standard output. UserError if it cannot be opened."""
+    try:
+        return io.FileIO(os.dup(STDOUT_FD) if path == STDOUT else path, "w")
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def check_not_an_input(output: str, inputs: tuple[str, ...]) -> None:
+    """UserError if writing would destroy what is to be read."""
+    for path in inputs:
+        both = os.path.exists(path) and os.path.exists(output)
+        if both and os.path.isfile(path) and os.path.samefile(path, output):
+            raise UserError(f"--output {output}: is the capture itself; give another name")
+
+
+def cannot_write(path: str, error: OSError) -> UserError:
+    reason = (error.strerror or str(error)).lower()
+    return UserError(f"--output {path}: cannot be written ({reason}); free space or give another")

@@ -1,0 +1,94 @@
+"""Packets to shards: each flow always to the same one, in order, and no faster than it takes them."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.capture.kernels.route import gather
+from shared.wire import LaneSender
+
+T = TypeVar("T")
+WAIT_MS = 100  # for a slot, before looking whether it is time to stop
+
+
+class Stopped(Exception):
+    """Told to stop while waiting for a shard."""
+
+
+class Router:
+    """One open batch a lane.
+
+    should_stop is asked while a full lane is waited for; `Stopped` is raised when it says so.
+    """
+
+    def __init__(self, lanes: list[LaneSender], should_stop: Callable[[], bool]) -> None:
+        self.lanes, self.should_stop = lanes, should_stop
+        self._open: list[int | None] = [None] * len(lanes)
+        self._fill = [np.zeros(2, np.uint64) for _ in lanes]
+        self.now_ns = 0
+        self.waited_s = 0.0
+        self.batches = 0
+
+    def route(self, packets: NDArray[np.void], data: NDArray[np.uint8]) -> None:
+        """Copy PACKET rows and payload into the batches of their shards; full ones are sent."""
+        for shard, lane in enumerate(self.lanes):
+            at = 0
+            while True:
+                index = self._slot(shard)
+                slot = lane.slots[index]
+                at = gather(
+                    packets, at, data, shard, len(self.lanes), slot.rows, slot.payload,
+                    self._fill[shard],
+                )  # fmt: skip
+                if at >= packets.size:
+                    break
+                self._send(shard)
+        if packets.size:
+            # the last packet's time, not the latest: one wrong clock must not make all flows idle
+            self.now_ns = int(packets["ts_ns"][-1])
+
+    def flush(self) -> None:
+        """Send what is there, full or not."""
+        for shard, fill in enumerate(self._fill):
+            if fill[0]:
+                self._send(shard)
+
+    def say(self, kind: str) -> None:
+        """Tell every shard: `tick` or `end`."""
+        for lane in self.lanes:
+            self._until(lambda lane=lane: lane.say(kind, self.now_ns) or None)  # type: ignore[misc]
+
+    def _slot(self, shard: int) -> int:
+        index = self._open[shard]
+        if index is None:
+            lane = self.lanes[shard]
+            index = lane.acquire(0)
+            if index is None:
+                index = self._until(lambda: lane.acquire(WAIT_MS))
+            self._open[shard] = index
+            self._fill[shard][:] = 0
+        return index
+
+    def _send(self, shard: int) -> None:
+        index, fill = self._slot(shard), self._fill[shard]
+        lane = self.lanes[shard]
+        rows, octets = int(fill[0]), int(fill[1])
+        self._until(lambda: lane.send(index, rows, octets, self.now_ns) or None)
+        self._open[shard] = None
+        fill[:] = 0
+        self.batches += 1
+
+    def _until(self, attempt: Callable[[], T | None]) -> T:
+        """Try until it works; the time it takes is back-pressure, and told as such."""
+        result = attempt()
+        if result is not None:
+            return result
+        began = time.monotonic()
+        while (result := attempt()) is None:
+            if self.should_stop():
+                raise Stopped
+        self.waited_s += time.monotonic() - began
+        return result

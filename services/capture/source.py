@@ -1,0 +1,82 @@
+"""What a source of packets is: the contract between whatever reads and whatever takes batches.
+
+1. `read()` gives the next batch, in the order of the input; its arrays belong to the source and
+   are good until the next `read()`.
+2. A batch of no records means that nothing arrived for a moment: ask again. None means the end,
+   and stays None.
+3. Damage is data: it is counted in `state.damaged`, and the first few are kept in
+   `state.problems` with their offset and reason. `read()` raises nothing because of its input.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.columns import RECORD
+
+BATCH_PACKETS = 8192
+BATCH_BYTES = 1 << 20
+PROBLEMS_KEPT = 16
+
+Status = Literal["waiting", "reading", "done", "failed"]
+
+
+class Batch(NamedTuple):
+    """Packets in input order; `record.off` counts from `data[0]`."""
+
+    data: NDArray[np.uint8]  # the batch's bytes are data[:used]
+    records: NDArray[np.void]  # (n,) RECORD
+    used: int
+
+
+EMPTY_BATCH = Batch(np.empty(0, np.uint8), np.empty(0, RECORD), 0)
+
+
+class Problem(NamedTuple):
+    """A place in an input that could not be read."""
+
+    offset: int  # bytes from its start, after decompression
+    reason: str
+
+
+@dataclass
+class SourceState:
+    """How far one source is. Counters only grow."""
+
+    name: str  # the path, interface or address as the user gave it
+    kind: str  # file, stdin, watch, live, over_ip
+    status: Status = "waiting"
+    format: str = ""  # such as "pcapng" or "pcap, gzip"; "" until it is known
+    packets: int = 0
+    bytes: int = 0  # captured
+    position: int = 0  # bytes of input taken so far, as stored (compressed)
+    size: int = 0  # bytes of input; 0 = not known
+    damaged: int = 0  # records, blocks or whole inputs that could not be read
+    problems: list[Problem] = field(default_factory=list)  # the first of them
+    link_types: set[int] = field(default_factory=set)
+
+    def report(self, offset: int, reason: str, count: int = 1) -> None:
+        """Count damage, and keep its place and reason while there is room."""
+        self.damaged += count
+        if len(self.problems) < PROBLEMS_KEPT:
+            self.problems.append(Problem(offset, reason))
+
+    def end(self) -> None:
+        """Done; or failed, if it was damaged and not one packet could be read."""
+        self.status = "failed" if self.damaged and not self.packets else "done"
+
+
+class PacketSource(Protocol):
+    """Anything that gives packets."""
+
+    state: SourceState
+
+    def read(self) -> Batch | None:
+        """The next batch; one without records if nothing arrived yet; None at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and memory; `read()` gives None from here on."""
+        ...

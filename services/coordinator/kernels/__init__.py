@@ -1,0 +1,1 @@
+"""The coordinator's compiled loops: inventory, text search, JSONL lines."""

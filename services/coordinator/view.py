@@ -1,0 +1,188 @@
+"""The inventory: the newest numbers and the first bytes of every stream, as columns.
+
+Rules. One writer. A stream has a *slot*, its place in the columns, and a *number*, its position
+in the inventory, from 1; numbers only grow, so they are the paging cursor. Slots are given out in
+a ring, so numbers grow along it, but for favourites that the ring has passed over: those are
+older than all others. When every slot is taken the oldest stream goes, favourites last. All
+columns are allocated for `max_streams` at once and cost memory only as they fill: 709 bytes a
+stream, 12 more for the ways to find it.
+"""
+
+import secrets
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.coordinator.kernels import inventory as k
+from services.coordinator.kernels.text_search import SLACK
+from shared.columns import EVENT, EVENT_CLOSE, PREVIEW_BYTES, VIEW
+from shared.errors import UserError
+
+ROWS_MAX = 1 << 26  # rows a shard's flow table can have
+NO_PIECES = np.empty(0, np.uint8)
+
+
+class Inventory:
+    """Streams in columns, entered and updated by the events of shards.
+
+    columns: (max_streams,) of every field of EVENT but padding, by name; `number` and `marks`
+    beside them. Only slots below `used` mean anything.
+    """
+
+    def __init__(self, max_streams: int) -> None:
+        self.capacity = max_streams
+        index_size = 1 << (2 * max_streams - 1).bit_length()
+        try:
+            self._planes = np.zeros(k.KEPT_WORDS * max_streams, np.uint64)
+            self.number = np.zeros(max_streams, np.uint64)
+            self.marks = np.zeros(max_streams, np.uint8)
+            self.preview_len = np.zeros(2 * max_streams, np.uint16)
+            self.previews = np.zeros(2 * PREVIEW_BYTES * max_streams + SLACK, np.uint8)
+            self._index = np.zeros(index_size, np.uint32)
+        except MemoryError:
+            raise UserError(
+                f"--max-streams {max_streams}: more than this machine can hold; give a smaller one"
+            ) from None
+        self._state = np.zeros(k.STATE_LEN, np.uint64)
+        self._state[[k.SALT_LOW, k.SALT_HIGH]] = secrets.randbits(32) | 1, secrets.randbits(32) | 1
+        self._bindings: dict[int, NDArray[np.uint32]] = {}
+        self._parts = [
+            self._planes[at * max_streams : (at + width) * max_streams].reshape(-1, width)
+            for at, width in k.PLANES
+        ]
+        self.columns = self._name_columns()
+
+    def _name_columns(self) -> dict[str, NDArray[Any]]:
+        """Every field of EVENT as a view on the plane that holds it."""
+        result: dict[str, NDArray[Any]] = {}
+        for (word, width), part in zip(k.PLANES, self._parts, strict=True):
+            inside = range(8 * word, 8 * (word + width))
+            fields = {n: f for n, f in (EVENT.fields or {}).items() if f[1] in inside}
+            row = np.dtype(
+                {
+                    "names": list(fields),
+                    "formats": [field[0] for field in fields.values()],
+                    "offsets": [field[1] - 8 * word for field in fields.values()],
+                    "itemsize": 8 * width,
+                }
+            )
+            rows = part.reshape(-1).view(row)
+            result |= {name: rows[name] for name in fields}
+        return result
+
+    # ------------------------------------------------------------------------- numbers
+    @property
+    def used(self) -> int:
+        """Slots in use; streams in the inventory."""
+        return int(self._state[k.USED])
+
+    @property
+    def numbered(self) -> int:
+        """Streams ever entered; the newest one's number."""
+        return int(self._state[k.NUMBERED])
+
+    def losses(self) -> dict[str, int]:
+        """What did not find a place, by reason."""
+        return {
+            "streams_evicted": int(self._state[k.EVICTED]),
+            "events_after_eviction": int(self._state[k.AFTER_EVICTION]),
+            "previews_after_eviction": int(self._state[k.LATE_PREVIEWS]),
+            "previews_malformed": int(self._state[k.BAD_PREVIEWS]),
+        }
+
+    # ------------------------------------------------------------------------- writing
+    def merge(
+        self,
+        shard: int,
+        events: NDArray[np.void],
+        pieces: NDArray[np.void] | None = None,
+        octets: NDArray[np.uint8] = NO_PIECES,
+    ) -> None:
+        """Enter one message of a shard: EVENT rows, then PREVIEW rows and the bytes they mean.
+
+        Events of rows from ROWS_MAX on are the caller's mistake.
+        """
+        binding = self._binding(shard, int(events["row"].max()) if events.size else 0)
+        words = events.view(np.uint64).reshape(-1)
+        marks, state = self.marks, self._state
+        k.merge_events(
+            words, shard, self._planes, self.number, self.preview_len, marks, self._index,
+            binding, state,
+        )  # fmt: skip
+        if pieces is not None and pieces.size:
+            k.store_previews(
+                pieces, octets, shard, self._planes, self.preview_len, self.previews, marks,
+                binding, state,
+            )  # fmt: skip
+
+    def _binding(self, shard: int, row: int) -> NDArray[np.uint32]:
+        """Slots of the shard's rows, with room for `row`."""
+        assert row < ROWS_MAX
+        binding = self._bindings.get(shard, np.zeros(0, np.uint32))
+        if row >= binding.size:
+            grown = np.zeros(max(4096, 1 << row.bit_length()), np.uint32)
+            grown[: binding.size] = binding
+            self._bindings[shard] = binding = grown
+        return binding
+
+    def forget_rows(self, shard: int) -> int:
+        """The shard's process is another one: its rows mean other streams from now on.
+
+        Streams of the old one that were not closed stay, marked as orphaned; returns how many.
+        """
+        self._bindings.pop(shard, None)
+        used = slice(0, self.used)
+        mine = (self.columns["shard"][used] == shard) & (self.marks[used] & k.ORPHANED == 0)
+        left = np.flatnonzero(mine & (self.columns["kind"][used] != EVENT_CLOSE))
+        self.marks[left] |= np.uint8(k.ORPHANED)
+        return left.size
+
+    def take_changed(self, most: int) -> tuple[int, list[int]]:
+        """How many streams changed since the last call, and the ids of the newest of them."""
+        marks = self.marks[: self.used]
+        slots = self.in_order(marks & k.CHANGED != 0)
+        marks &= np.uint8(255 - k.CHANGED)
+        ids: list[int] = self.columns["stream_id"][slots[max(0, slots.size - most) :]].tolist()
+        return slots.size, ids
+
+    # ------------------------------------------------------------------------- reading
+    def find(self, stream_id: int) -> int:
+        """The stream's slot, -1 when it is not here."""
+        if not 0 <= stream_id < 1 << 64:
+            return -1
+        wanted = np.array([stream_id], np.uint64)
+        return int(k.find_slot(wanted, self._planes, self._index, self._state))
+
+    def in_order(self, mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """The slots where mask (used,) is true, oldest stream first."""
+        head, used = int(self._state[k.HEAD]), self.used
+        runs = [(0, used)] if used < self.capacity else [(head, used), (0, head)]
+        parts = []
+        if self._state[k.LAPPED_COUNT]:
+            lapped = self.marks[:used] & k.LAPPED != 0
+            old = np.flatnonzero(mask & lapped)
+            parts.append(old[np.argsort(self.number[old])])
+            mask = mask & ~lapped
+        parts += [np.flatnonzero(mask[start:stop]) + start for start, stop in runs]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def rows(
+        self, slots: NDArray[np.intp]
+    ) -> tuple[NDArray[np.void], NDArray[np.void], NDArray[np.uint8]]:
+        """EVENT (n,), VIEW (n,) and previews (n, 2, PREVIEW_BYTES) of some slots, as copies."""
+        events = np.zeros(slots.size, EVENT)
+        words = events.view(np.uint64).reshape(-1, k.EVENT_WORDS)
+        for (at, width), part in zip(k.PLANES, self._parts, strict=True):
+            words[:, at : at + width] = part[slots]
+        view = np.zeros(slots.size, VIEW)
+        view["number"] = self.number[slots]
+        lengths = self.preview_len.reshape(-1, 2)[slots]
+        view["preview_len"] = lengths
+        view["favorite"] = self.marks[slots] & k.FAVORITE != 0
+        view["hidden"] = self.marks[slots] & k.HIDDEN != 0
+        view["closed"] = events["kind"] == EVENT_CLOSE
+        view["close_reason"] = events["reason"]
+        kept = self.previews[:-SLACK].reshape(-1, 2, PREVIEW_BYTES)[slots]
+        kept[np.arange(PREVIEW_BYTES) >= lengths[:, :, None]] = 0  # left by an earlier stream
+        return events, view, kept

@@ -1,0 +1,221 @@
+"""The shard service: packets in, events out, content on request."""
+
+import os
+import socket
+import sys
+import time
+import uuid
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from services.shard.content import ContentReader
+from services.shard.requests import Requests
+from services.shard.tables import Tables
+from services.shard.worker import Worker
+from shared.errors import EXIT_OK, UserError
+from shared.schema import EventsHeader, Reply, Request, SchemaError, unpack
+from shared.service import Loop, Stop, new_context, run_service, start_logging
+from shared.settings import Settings
+from shared.wire import Bus, LaneReceiver, Received, open_socket
+
+REGISTER_RETRY_S = 0.2
+HEARTBEAT_S = 0.5
+PAY_S = 0.02  # credits that found no peer are offered again
+BATCHES_A_TURN = 1  # requests are looked at after each: a read waits for one batch at most
+
+
+class Shard:
+    """Sockets around a `Worker`."""
+
+    def __init__(self, settings: Settings, stop: Stop) -> None:
+        self.settings, self.stop = settings, stop
+        self.log = start_logging("shard")
+        self.context = new_context()
+        self.bus = Bus(settings.run_dir)
+        self.instance = uuid.uuid4().hex[:16]
+        self.loop = Loop(stop)
+        self.control = open_socket(self.context, zmq.DEALER, 16)
+        self.control.connect(self.bus.requests)
+        self.coordinator = ""
+        self.seq = 0
+        self.ended = False
+        self.snapshot = False
+
+    # ----------------------------------------------------------------------------- start
+    def register(self) -> bool:
+        """Get a number from the coordinator. False when told to stop before."""
+        args = {
+            "instance": self.instance,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "index": self.settings.shard_index,
+        }
+        while not self.stop.requested:
+            self._ask("register", args)
+            if self.control.poll(int(REGISTER_RETRY_S * 1000)):
+                reply = self._reply()
+                if reply is not None and "index" in reply.result:
+                    self._start(int(reply.result["index"]), int(reply.result["shards"]))
+                    self.coordinator = str(reply.result["coordinator"])
+                    return True
+                if reply is not None and reply.error is not None:
+                    raise UserError(reply.error.message)
+        return False
+
+    def _start(self, index: int, shards: int) -> None:
+        self.index = index
+        self.tables = Tables(self.settings, max(1, shards))
+        self.worker = Worker(self.tables, index, self._tell)
+        self.requests = Requests(
+            ContentReader(self.tables), self.settings.max_stream_slice_bytes
+        )
+        messages = max(2, self.settings.event_queue_depth // self.settings.batch_size)
+        self.events = open_socket(self.context, zmq.PUSH, messages)
+        self.events.connect(self.bus.events)
+        depth = max(2, self.settings.worker_queue_depth // self.settings.batch_size)
+        self.lanes = LaneReceiver(self.context, self.bus, index, depth)
+        self.asked = open_socket(self.context, zmq.ROUTER, 1024)
+        self.asked.bind(self.bus.shard_requests(index))
+        self.loop.on_readable(self.lanes.socket, self._packets)
+        self.loop.on_readable(self.asked, self._answer)
+        self.loop.on_readable(self.control, self._control)
+        self.loop.every(HEARTBEAT_S, self._heartbeat)
+        self.loop.every(PAY_S, self.lanes.pay)
+        self._heartbeat()
+
+    # ------------------------------------------------------------------------------ data
+    def _packets(self) -> None:
+        for _ in range(BATCHES_A_TURN):
+            try:
+                batch = self.lanes.receive()
+            except SchemaError as error:
+                self.log.error("%s", error)
+                return
+            if batch is None:
+                return
+            self._take(batch)
+
+    def _take(self, batch: Received) -> None:
+        if batch.header.kind == "end":
+            self.worker.now_ns = batch.header.now_ns
+            self.worker.finish()
+            self.ended = True
+            self._send(EventsHeader(kind="end", **self._about()), [])
+        elif batch.header.kind == "tick":
+            self.worker.tick(batch.header.now_ns)
+        else:
+            self.ended = False
+            self.worker.take(batch.rows, batch.payload, batch.header.now_ns)
+            self.lanes.done(batch)
+
+    def _about(self) -> dict[str, object]:
+        return {
+            "seq": self.seq,
+            "shard": self.index,
+            "instance": self.instance,
+            "now_ns": self.worker.now_ns,
+            "stats": self.worker.stats(),
+        }
+
+    def _tell(
+        self, events: NDArray[np.void], previews: NDArray[np.void], octets: NDArray[np.uint8]
+    ) -> None:
+        if self.settings.disable_stream_inventory:
+            return
+        header = EventsHeader(
+            kind="events",
+            snapshot=self.snapshot,
+            events=events.size,
+            previews=previews.size,
+            **self._about(),  # type: ignore[arg-type]
+        )
+        self._send(header, [events, previews, octets])
+
+    def _send(self, header: EventsHeader, columns: list[NDArray[np.void]]) -> None:
+        """Wait for room in the coordinator's queue, and answer requests meanwhile."""
+        frames = [header.pack(), *(column.tobytes() for column in columns)]
+        while not self.stop.requested or self.ended:
+            if self.events.poll(20, zmq.POLLOUT):
+                self.events.send_multipart(frames, zmq.NOBLOCK)
+                self.seq += 1
+                return
+            self._answer()
+            if self.stop.requested:
+                return
+
+    # --------------------------------------------------------------------------- control
+    def _answer(self) -> None:
+        while True:
+            try:
+                *envelope, frame = self.asked.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                self.asked.send_multipart([*envelope, *self.requests.answer(frame)], zmq.NOBLOCK)
+            except zmq.ZMQError as error:
+                self.log.warning("an answer could not be sent: %s", error)
+
+    def _ask(self, op: str, args: dict[str, object]) -> None:
+        try:
+            self.control.send_multipart([b"", Request(op=op, args=args).pack()], zmq.NOBLOCK)
+        except zmq.Again:
+            pass  # the coordinator is away; the next heartbeat tries again
+
+    def _reply(self) -> Reply | None:
+        try:
+            return unpack(Reply, self.control.recv_multipart(zmq.NOBLOCK)[1], "coordinator")
+        except zmq.Again:
+            return None
+
+    def _heartbeat(self) -> None:
+        self._ask(
+            "heartbeat", {"shard": self.index, "instance": self.instance, "seq": self.seq}
+        )
+
+    def _control(self) -> None:
+        reply = self._reply()
+        if reply is None or reply.error is not None:
+            return
+        known = str(reply.result.get("coordinator", self.coordinator))
+        if known != self.coordinator:
+            self.coordinator = known
+            self._after_restart_of_coordinator()
+
+    def _after_restart_of_coordinator(self) -> None:
+        """It lost its rows: register again, and tell all that this shard still has."""
+        self.log.warning("the coordinator restarted; telling it all streams again")
+        self._ask(
+            "register",
+            {
+                "instance": self.instance,
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "index": self.index,
+            },
+        )
+        self.snapshot = True
+        self.worker.tell_all_again()
+        self.snapshot = False
+        if self.ended:
+            self._send(EventsHeader(kind="end", **self._about()), [])  # type: ignore[arg-type]
+
+    def run(self) -> int:
+        """Work until told to stop."""
+        if not self.register():
+            return EXIT_OK
+        while not self.stop.requested:
+            self.loop.turn()
+        self.events.close(linger=500)
+        self.lanes.close()
+        self.context.destroy(linger=500)
+        return EXIT_OK
+
+
+def main(settings: Settings, stop: Stop) -> int:
+    return Shard(settings, stop).run()
+
+
+if __name__ == "__main__":
+    sys.exit(run_service("shard", main))

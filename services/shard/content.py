@@ -1,0 +1,111 @@
+"""Reading the content log: what is retained of a stream, and windows of one direction."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.shard.kernels.content import list_extents
+from services.shard.tables import Tables
+from shared.columns import CLOSE_SENT, LIVE
+
+FIRST_GUESS = 4096  # extents of a stream; more are listed in a second go
+
+
+class NotRetained(LookupError):
+    """The shard has no such stream any more, or keeps no content."""
+
+
+@dataclass(frozen=True)
+class Extents:
+    """What is retained of one direction, ordered by logical offset. One row an extent."""
+
+    starts: NDArray[np.int64]  # logical offsets
+    lengths: NDArray[np.int64]
+    places: NDArray[np.int64]  # byte index in the rings
+    times: NDArray[np.int64]  # ns, of the extent's first packet
+    retained: tuple[int, int]  # bytes by direction
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window of one direction: bytes of its segments, and the holes between."""
+
+    start: int
+    stop: int
+    end_of_stream: int
+    segments: list[tuple[int, int]]
+    gaps: list[tuple[int, int]]
+    data: bytes
+
+
+class ContentReader:
+    """Looks streams up by table row and id; a row that went to another stream is not retained."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+
+    def check(self, row: int, stream_id: int) -> None:
+        """NotRetained unless the row still is that stream."""
+        flows = self.tables.flows
+        if row >= flows.size or int(flows[row]["stream_id"]) != stream_id:
+            raise NotRetained("evicted")
+        if not flows[row]["marks"] & (LIVE | CLOSE_SENT):
+            raise NotRetained("evicted")
+
+    def emitted(self, row: int, direction: int) -> int:
+        """The next logical offset of a direction."""
+        return int(self.tables.dirs[2 * row + direction]["offset"])
+
+    def extents(self, row: int, direction: int) -> Extents:
+        """List the retained extents of one direction."""
+        tables, room = self.tables, FIRST_GUESS
+        chain = np.array([tables.flows[row]["chain"]], np.uint64)
+        while True:
+            columns = [np.empty(room, np.uint64) for _ in range(3)]
+            times, retained = np.empty(room, np.int64), np.zeros(2, np.uint64)
+            count = list_extents(
+                chain, row, direction, tables.ring64, tables.state, tables.config,
+                columns[0], columns[1], columns[2], times, retained,
+            )  # fmt: skip
+            if count <= room:
+                break
+            room = count
+        starts, lengths, places = (column[:count].astype(np.int64) for column in columns)
+        order = np.argsort(starts, kind="stable")
+        return Extents(
+            starts[order], lengths[order], places[order], times[:count][order],
+            (int(retained[0]), int(retained[1])),
+        )  # fmt: skip
+
+    def window(self, row: int, direction: int, start: int, length: int) -> Window:
+        """The retained bytes of [start, start + length) below the end of the stream."""
+        end = self.emitted(row, direction)
+        stop = max(start, min(start + length, end))
+        if not self.tables.retains:
+            return Window(start, stop, end, [], [(start, stop)] if stop > start else [], b"")
+        found = self.extents(row, direction)
+        stops = found.starts + found.lengths
+        segments: list[tuple[int, int]] = []
+        pieces: list[bytes] = []
+        for i in np.flatnonzero((stops > start) & (found.starts < stop)):
+            low, high = max(start, int(found.starts[i])), min(stop, int(stops[i]))
+            at = int(found.places[i]) + low - int(found.starts[i])
+            pieces.append(self.tables.ring8[at : at + high - low].tobytes())
+            if segments and segments[-1][1] == low:
+                segments[-1] = (segments[-1][0], high)
+            else:
+                segments.append((low, high))
+        return Window(start, stop, end, segments, holes(segments, start, stop), b"".join(pieces))
+
+
+def holes(segments: list[tuple[int, int]], start: int, stop: int) -> list[tuple[int, int]]:
+    """What sorted, disjoint segments leave open of [start, stop)."""
+    result, at = [], start
+    for low, high in segments:
+        if low > at:
+            result.append((at, low))
+        at = high
+    if at < stop:
+        result.append((at, stop))
+    return result

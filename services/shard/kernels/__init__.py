@@ -1,0 +1,1 @@
+"""The shard's compiled loops: flow table, TCP, content log, inspection, events."""

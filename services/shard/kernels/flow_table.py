@@ -1,0 +1,286 @@
+"""The flow table: rows of streams, and an open-addressing index from flow key to present stream.
+
+A slot of the index is hash << 32 | row + 1; 0 is empty; a deleted slot is closed by shifting back
+what follows (Knuth 6.4, algorithm R), so there are no tombstones. A stream that was replaced by a
+later one on the same flow leaves the index and keeps its row until eviction takes it.
+"""
+
+import numpy as np
+
+from services.shard.kernels.state import (
+    C_ATTEMPTS,
+    C_FLOWS,
+    C_MIDSTREAM,
+    CLOCK_HAND,
+    FREE_ROWS,
+    INDEX_MASK,
+    MAX_ROWS,
+    USED_ROWS,
+)
+from shared.columns import (
+    ACK,
+    ATTEMPT,
+    CLIENT_BY_FIRST,
+    CLIENT_BY_PORT,
+    CLIENT_BY_SYN,
+    CLOSE_SENT,
+    CLOSED,
+    INDEXED,
+    LIVE,
+    OPEN,
+    RESET,
+    SERVICE_BY_PORT,
+    SYN,
+    TCP,
+)
+from shared.kernels import inlined
+
+FNV_OFFSET, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+LOW_32, BYTE = np.uint64(0xFFFFFFFF), np.uint64(0xFF)
+SHIFT_32 = np.uint64(32)
+ONE = np.uint64(1)
+SAMPLE = 16  # rows of which eviction takes the least recently seen
+GHOST_TAG = np.uint64(0xFFFFFFFFFF000000)  # a ghost: 40 bits of the key's hash, 24 of a count
+
+
+@inlined
+def same_flow(flow, packet):  # type: ignore[no-untyped-def]
+    return (
+        flow.addr_a_lo == packet.addr_a_lo
+        and flow.addr_b_lo == packet.addr_b_lo
+        and flow.port_a == packet.port_a
+        and flow.port_b == packet.port_b
+        and flow.proto == packet.proto
+        and flow.family == packet.family
+        and flow.addr_a_hi == packet.addr_a_hi
+        and flow.addr_b_hi == packet.addr_b_hi
+    )
+
+
+@inlined
+def find(packet, flows, index, config):  # type: ignore[no-untyped-def]
+    """The row of the packet's flow, or -1."""
+    mask = np.uint64(config[INDEX_MASK])
+    hash32 = packet.hash & LOW_32
+    slot = hash32 & mask
+    while True:
+        entry = index[slot]
+        if entry == 0:
+            return np.int64(-1)
+        if entry >> SHIFT_32 == hash32:
+            row = np.int64(entry & LOW_32) - 1
+            if same_flow(flows[row], packet):
+                return row
+        slot = (slot + ONE) & mask
+
+
+@inlined
+def link(hash32, row, index, config):  # type: ignore[no-untyped-def]
+    """Enter a row into the index."""
+    mask = np.uint64(config[INDEX_MASK])
+    slot = np.uint64(hash32) & mask
+    while index[slot] != 0:
+        slot = (slot + ONE) & mask
+    index[slot] = np.uint64(hash32) << SHIFT_32 | np.uint64(row + 1)
+
+
+@inlined
+def unlink(hash32, row, index, config):  # type: ignore[no-untyped-def]
+    """Take a row out of the index."""
+    mask = np.uint64(config[INDEX_MASK])
+    slot = np.uint64(hash32) & mask
+    wanted = np.uint64(hash32) << SHIFT_32 | np.uint64(row + 1)
+    while index[slot] != wanted:
+        if index[slot] == 0:
+            return
+        slot = (slot + ONE) & mask
+    hole = slot
+    while True:
+        slot = (slot + ONE) & mask
+        entry = index[slot]
+        if entry == 0:
+            break
+        home = (entry >> SHIFT_32) & mask
+        if ((slot - home) & mask) >= ((slot - hole) & mask):
+            index[hole] = entry
+            hole = slot
+    index[hole] = 0
+
+
+@inlined
+def fnv(value, number, octets):  # type: ignore[no-untyped-def]
+    """FNV-1a over the low `octets` bytes of a number, most significant first."""
+    for i in range(octets):
+        shift = np.uint64((octets - 1 - i) * 8)
+        value = (value ^ ((np.uint64(number) >> shift) & BYTE)) * FNV_PRIME
+    return value
+
+
+@inlined
+def stream_id(flow):  # type: ignore[no-untyped-def]
+    """The twin is `shared.flow_key.FlowKey.stream_id`."""
+    value = fnv(FNV_OFFSET, flow.proto, 1)
+    value = fnv(value, flow.family, 1)
+    if flow.family == 6:
+        value = fnv(fnv(value, flow.addr_a_hi, 8), flow.addr_a_lo, 8)
+    else:
+        value = fnv(value, flow.addr_a_lo, 4)
+    value = fnv(fnv(value, flow.port_a, 2), flow.family, 1)
+    if flow.family == 6:
+        value = fnv(fnv(value, flow.addr_b_hi, 8), flow.addr_b_lo, 8)
+    else:
+        value = fnv(value, flow.addr_b_lo, 4)
+    return fnv(fnv(value, flow.port_b, 2), flow.incarnation, 4)
+
+
+@inlined
+def free_row(state, free, config):  # type: ignore[no-untyped-def]
+    """A row nobody uses, or -1."""
+    if state[FREE_ROWS] != 0:
+        state[FREE_ROWS] -= ONE
+        return np.int64(free[state[FREE_ROWS]])
+    if np.int64(state[USED_ROWS]) < config[MAX_ROWS]:
+        state[USED_ROWS] += ONE
+        return np.int64(state[USED_ROWS]) - 1
+    return np.int64(-1)
+
+
+@inlined
+def remembered_incarnation(packet, ghosts):  # type: ignore[no-untyped-def]
+    """The incarnation that follows those of an evicted flow; 0 when it is not remembered.
+
+    A ghost keeps a hash of the whole key, so that the last stream of an evicted flow and its next
+    one do not share an id. Ghosts overwrite each other: a bound, not a promise.
+    """
+    tag = key_tag(packet)
+    ghost = ghosts[tag & np.uint64(ghosts.size - 1)]
+    if ghost != 0 and (ghost ^ tag) & GHOST_TAG == 0:
+        return np.uint32(ghost & ~GHOST_TAG)
+    return np.uint32(0)
+
+
+@inlined
+def remember(flow, ghosts):  # type: ignore[no-untyped-def]
+    """Leave a ghost of an evicted flow."""
+    tag = key_tag(flow)
+    following = np.uint64(flow.incarnation) + ONE
+    ghosts[tag & np.uint64(ghosts.size - 1)] = (tag & GHOST_TAG) | (following & ~GHOST_TAG)
+
+
+@inlined
+def key_tag(key):  # type: ignore[no-untyped-def]
+    """64 mixed bits of a flow key, of a packet or of a row."""
+    value = FNV_OFFSET
+    for part in (key.addr_a_hi, key.addr_a_lo, key.addr_b_hi, key.addr_b_lo):
+        value = (value ^ part) * FNV_PRIME
+        value ^= value >> SHIFT_32
+    ports = np.uint64(key.port_a) << SHIFT_32 | np.uint64(key.port_b)
+    value = (value ^ ports ^ (np.uint64(key.proto) << np.uint64(56))) * FNV_PRIME
+    return value ^ (value >> SHIFT_32)
+
+
+@inlined
+def start_stream(row, packet, incarnation, flows, dirs, port_service, counters):  # type: ignore[no-untyped-def]
+    """Fill a row for the packet that opens a stream."""
+    flow = flows[row]
+    flow.addr_a_hi = packet.addr_a_hi
+    flow.addr_a_lo = packet.addr_a_lo
+    flow.addr_b_hi = packet.addr_b_hi
+    flow.addr_b_lo = packet.addr_b_lo
+    flow.port_a = packet.port_a
+    flow.port_b = packet.port_b
+    flow.proto = packet.proto
+    flow.family = packet.family
+    flow.incarnation = np.uint32(incarnation)
+    flow.stream_id = stream_id(flow)
+    flow.first_ns = packet.ts_ns
+    flow.last_ns = packet.ts_ns
+    flow.chain = 0
+    flow.hash = np.uint32(packet.hash & LOW_32)
+    flow.group = 0
+    flow.event_packets = 0
+    flow.event_bytes = 0
+    flow.marks = np.uint8(LIVE | INDEXED)
+    flow.reason = 0
+    flow.status = OPEN
+    if packet.proto == TCP:
+        if packet.flags & (SYN | ACK) == SYN:
+            flow.status = ATTEMPT
+            counters[C_ATTEMPTS] += ONE
+        elif packet.flags & SYN == 0:
+            counters[C_MIDSTREAM] += ONE
+    find_client(flow, packet, port_service)
+    for side in range(2):
+        clear(dirs[row * 2 + side])
+    counters[C_FLOWS] += ONE
+
+
+@inlined
+def find_client(flow, packet, port_service):  # type: ignore[no-untyped-def]
+    """Who asked: the sender of the SYN, else who is not on a known port, else who spoke first."""
+    known_a = port_service[packet.port_a] != 0 or 0 < packet.port_a < 1024
+    known_b = port_service[packet.port_b] != 0 or 0 < packet.port_b < 1024
+    told_by = CLIENT_BY_FIRST
+    client = packet.dir
+    if packet.proto == TCP and packet.flags & SYN:
+        told_by = CLIENT_BY_SYN
+        client = packet.dir ^ 1 if packet.flags & ACK else packet.dir
+    elif known_a != known_b:
+        told_by = CLIENT_BY_PORT
+        client = np.uint8(1) if known_a else np.uint8(0)
+    flow.client = np.uint8(client)
+    server_port = packet.port_a if client else packet.port_b
+    client_port = packet.port_b if client else packet.port_a
+    service = port_service[server_port]
+    if service == 0:
+        service = port_service[client_port]
+    flow.service = service
+    flow.told_by = np.uint8(told_by | (SERVICE_BY_PORT << 4 if service else 0))
+
+
+@inlined
+def clear(mine):  # type: ignore[no-untyped-def]
+    mine.bytes = 0
+    mine.payload_bytes = 0
+    mine.offset = 0
+    mine.gap_bytes = 0
+    mine.packets = 0
+    mine.next_seq = 0
+    mine.isn = 0
+    mine.peer_ack = 0
+    mine.gaps = 0
+    mine.held = 0
+    mine.held_bytes = 0
+    mine.retransmissions = 0
+    mine.held_count = 0
+    mine.conflicts = 0
+    mine.marks = 0
+    mine.text = 0
+    mine.utf8 = 0
+
+
+@inlined
+def victim(flows, state, config):  # type: ignore[no-untyped-def]
+    """The row to evict: of a sample, one whose close is told, else closed, else longest unseen.
+
+    A small table is looked at whole, so the choice is exact there.
+    """
+    rows = config[MAX_ROWS]
+    sample = rows if rows <= 256 else SAMPLE
+    best, best_rank, best_ns = np.int64(-1), 3, np.int64(0)
+    hand = np.int64(state[CLOCK_HAND])
+    for _ in range(sample):
+        flow = flows[hand]
+        if flow.marks & LIVE:
+            rank = 2
+            if flow.marks & CLOSE_SENT:
+                rank = 0
+            elif flow.status == CLOSED or flow.status == RESET:
+                rank = 1
+            if rank < best_rank or (rank == best_rank and flow.last_ns < best_ns):
+                best, best_rank, best_ns = hand, rank, flow.last_ns
+        hand += 1
+        if hand >= rows:
+            hand = 0
+    state[CLOCK_HAND] = np.uint64(hand)
+    return best

@@ -1,0 +1,105 @@
+"""Positions in the shard's scalar columns: what a kernel keeps that is not a row of a table."""
+
+# `state`, unsigned, changed by kernels
+(
+    USED_ROWS,  # rows of the flow table ever used
+    FREE_ROWS,  # rows on the stack of freed ones
+    CLOCK_HAND,  # next row eviction looks at
+    SWEEP_HAND,  # next row the idle sweep looks at
+    USED_NODES,  # out-of-order nodes ever used
+    FREE_NODE,  # 1 + first node of the free list
+    GROUPS,  # filled rows of `groups`
+    CHUNKS,  # filled rows of `chunks`
+    DIRTY,  # filled rows of `dirty`
+    HEAD_0,  # write position of content ring 0: the first bytes of each direction
+    HEAD_1,  # and of ring 1: all further bytes
+    RESERVED_NODES,  # nodes in use
+    STATE_LEN,
+) = range(13)
+
+# `config`, signed, read only
+(
+    MAX_ROWS,
+    INDEX_MASK,
+    IDLE_NS,
+    MAX_HELD_BYTES,
+    MAX_HELD_SEGMENTS,
+    RING_0,  # sizes of the two content rings, bytes; ring 1 follows ring 0 in memory
+    RING_1,
+    RING_0_UPTO,  # logical offsets below this go to ring 0
+    MAX_EXTENT,  # payload bytes of one extent
+    PREVIEW_UPTO,
+    UPDATE_PACKETS,
+    UPDATE_BYTES,
+    QUIET_NS,  # a stream quiet for this long is told again if it changed
+    STREAM_CAP,  # content bytes of one stream
+    CONFIG_LEN,
+) = range(15)
+
+# `counters`, unsigned totals; the names are the metrics'
+COUNTERS = (
+    "packets",
+    "bytes",
+    "payload_bytes",
+    "stream_bytes",
+    "flows",
+    "flows_evicted",
+    "gaps",
+    "gap_bytes",
+    "retransmissions",
+    "keep_alives",
+    "overlaps",
+    "conflicts",
+    "out_of_order_held",
+    "out_of_order_dropped",
+    "out_of_window",
+    "midstream",
+    "syns",
+    "fins",
+    "resets",
+    "ignored_resets",
+    "after_reset_bytes",
+    "after_close_packets",
+    "attempts",
+    "reused",
+    "content_bytes",
+    "held_limit",
+    "no_held_node",
+    "groups",
+    "closed",
+    "idle",
+    "malformed_rows",
+)
+(
+    C_PACKETS,
+    C_BYTES,
+    C_PAYLOAD_BYTES,
+    C_STREAM_BYTES,
+    C_FLOWS,
+    C_FLOWS_EVICTED,
+    C_GAPS,
+    C_GAP_BYTES,
+    C_RETRANSMISSIONS,
+    C_KEEP_ALIVES,
+    C_OVERLAPS,
+    C_CONFLICTS,
+    C_HELD,
+    C_OOO_DROPPED,
+    C_OUT_OF_WINDOW,
+    C_MIDSTREAM,
+    C_SYNS,
+    C_FINS,
+    C_RESETS,
+    C_IGNORED_RESETS,
+    C_AFTER_RESET,
+    C_AFTER_CLOSE,
+    C_ATTEMPTS,
+    C_REUSED,
+    C_CONTENT_BYTES,
+    C_HELD_LIMIT,
+    C_NO_NODE,
+    C_GROUPS,
+    C_CLOSED,
+    C_IDLE,
+    C_MALFORMED,
+) = range(len(COUNTERS))

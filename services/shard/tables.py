@@ -1,0 +1,100 @@
+"""The shard's memory, all of it allocated at the start: flow table, content rings, scratch."""
+
+import mmap
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.shard.kernels import state as s
+from services.shard.kernels.content import HEADER
+from services.shard.kernels.services import port_services
+from shared.columns import (
+    CHUNK,
+    DIRECTION,
+    EVENT,
+    FLOW,
+    GROUP,
+    HELD,
+    PREVIEW,
+    PREVIEW_BYTES,
+)
+from shared.settings import Settings
+
+FIRST_BYTES = 65536  # of each direction: kept in a ring of their own, away from elephants
+TWO_RINGS_FROM = 64 << 20  # a smaller budget is one ring
+LEAST_CONTENT = 4096  # below this nothing is retained
+LONGEST_EXTENT = 65536
+NODES = 65536  # out-of-order pieces of all flows
+GHOSTS = 1 << 18  # evicted flows whose incarnation is remembered
+QUIET_NS = 1_000_000_000
+
+
+def zeros(nbytes: int) -> NDArray[np.uint8]:
+    """Zeroed bytes from fresh pages, huge ones where the kernel has them: 20 times faster to fill."""
+    memory = mmap.mmap(-1, max(nbytes, mmap.PAGESIZE))
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(memory, np.uint8)[:nbytes]
+
+
+def rows_of(dtype: np.dtype[Any], count: int) -> NDArray[np.void]:
+    return zeros(dtype.itemsize * count).view(dtype)
+
+
+class Tables:
+    """Columns of one shard; kernels fill them, `Worker` hands them over."""
+
+    def __init__(self, settings: Settings, shards: int) -> None:
+        rows = settings.max_flows
+        slots = 1 << max(4, (2 * rows - 1).bit_length())
+        held = settings.max_tcp_out_of_order_segments_per_direction
+        batch = settings.batch_size
+        self.budget = 0 if settings.disable_stream_content else settings.max_stream_content_bytes
+        self.budget = self.budget // shards & ~7
+        self.retains = self.budget >= LEAST_CONTENT
+        self.flows = rows_of(FLOW, rows)
+        self.dirs = rows_of(DIRECTION, 2 * rows)
+        self.index = zeros(8 * slots).view(np.uint64)
+        self.free = np.zeros(rows, np.uint32)
+        self.ghosts = np.zeros(GHOSTS, np.uint64)
+        self.nodes = rows_of(HELD, NODES)
+        self.groups = rows_of(GROUP, 2 * batch + 8 * held + 1024)
+        self.chunks = rows_of(CHUNK, 2 * batch + 8 * held + 1024)
+        self.dirty = np.zeros(2 * batch + 4096, np.uint32)
+        self.victims = np.zeros(max(1, min(1024, rows // 8)), np.uint32)
+        self.events = rows_of(EVENT, 2 * self.dirty.size)
+        self.previews = rows_of(PREVIEW, self.groups.size)
+        self.preview_bytes = zeros(self.groups.size * PREVIEW_BYTES)
+        self.preview_fill = np.zeros(2, np.uint64)
+        self.state = np.zeros(s.STATE_LEN, np.uint64)
+        self.counters = np.zeros(len(s.COUNTERS), np.uint64)
+        self.port_service = port_services()
+        self.ring_bytes = self.budget if self.retains else 1 << 20
+        self.ring8 = zeros(self.ring_bytes)
+        self.ring64 = self.ring8.view(np.uint64)
+        self.config = self._config(settings, slots)
+
+    def _config(self, settings: Settings, slots: int) -> NDArray[np.int64]:
+        config = np.zeros(s.CONFIG_LEN, np.int64)
+        first = self.ring_bytes // 2 & ~7 if self.ring_bytes >= TWO_RINGS_FROM else self.ring_bytes
+        config[s.MAX_ROWS] = settings.max_flows
+        config[s.INDEX_MASK] = slots - 1
+        config[s.IDLE_NS] = settings.flow_idle_timeout_ms * 1_000_000
+        config[s.MAX_HELD_BYTES] = settings.max_tcp_buffered_bytes_per_flow
+        config[s.MAX_HELD_SEGMENTS] = settings.max_tcp_out_of_order_segments_per_direction
+        config[s.RING_0] = first
+        config[s.RING_1] = self.ring_bytes - first
+        config[s.RING_0_UPTO] = FIRST_BYTES if first < self.ring_bytes else 1 << 62
+        config[s.MAX_EXTENT] = min(LONGEST_EXTENT, first // 4 - HEADER) & ~7
+        config[s.PREVIEW_UPTO] = settings.stream_preview_bytes
+        config[s.UPDATE_PACKETS] = settings.stream_update_packets
+        config[s.UPDATE_BYTES] = settings.stream_update_bytes
+        config[s.QUIET_NS] = QUIET_NS
+        config[s.STREAM_CAP] = settings.max_stream_content_bytes_per_stream
+        return config
+
+    def used_content(self) -> int:
+        """Bytes of the rings that hold content, headers included."""
+        first = min(int(self.state[s.HEAD_0]), int(self.config[s.RING_0]))
+        return first + min(int(self.state[s.HEAD_1]), int(self.config[s.RING_1]))

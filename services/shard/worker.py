@@ -1,0 +1,135 @@
+"""One shard's work on a batch: track, store, inspect, tell. Python touches a batch, never a packet."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.shard.kernels import state as s
+from services.shard.kernels.content import store_groups
+from services.shard.kernels.inspect import inspect_groups
+from services.shard.kernels.lifetime import (
+    close_all,
+    collect_events,
+    evict,
+    free_victims,
+    snapshot_rows,
+    sweep,
+)
+from services.shard.kernels.track import track
+from services.shard.tables import Tables
+
+SWEEP_ROWS = 4096  # rows of the table looked at after each batch
+NO_BYTES = np.empty(0, np.uint8)
+
+Tell = Callable[[NDArray[np.void], NDArray[np.void], NDArray[np.uint8]], None]
+
+
+class Worker:
+    """tell: takes EVENT rows, PREVIEW rows and preview bytes; they are valid during the call."""
+
+    def __init__(self, tables: Tables, shard: int, tell: Tell) -> None:
+        self.tables, self.shard, self._tell = tables, shard, tell
+        self.now_ns = 0
+
+    def take(self, packets: NDArray[np.void], payload: NDArray[np.uint8], now_ns: int) -> None:
+        """A batch of PACKET rows and the bytes they point into."""
+        t = self.tables
+        self.now_ns = now_ns
+        at = 0
+        while at < packets.size:
+            at = track(
+                packets, at, t.flows, t.dirs, t.index, t.free, t.ghosts, t.nodes, payload,
+                t.ring8, t.ring64, t.groups, t.chunks, t.dirty, t.port_service,
+                t.state, t.counters, t.config,
+            )  # fmt: skip
+            self._store(payload)
+            if at < packets.size:
+                self._tell_events()
+                if not self._has_free_row():
+                    self._make_room()
+        self.tick(now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """Time has passed: look for idle streams, and tell what changed."""
+        t = self.tables
+        self.now_ns = now_ns
+        sweep(
+            SWEEP_ROWS, self.now_ns, t.flows, t.dirs, t.nodes, t.ring64, t.groups, t.dirty,
+            t.state, t.counters, t.config,
+        )  # fmt: skip
+        self._store(NO_BYTES)
+        self._tell_events()
+
+    def finish(self) -> None:
+        """The input has ended: every stream is closed and told."""
+        t, row = self.tables, 0
+        while row < int(t.state[s.USED_ROWS]):
+            row = close_all(
+                row, self.now_ns, t.flows, t.dirs, t.nodes, t.ring64, t.groups, t.dirty,
+                t.state, t.counters, t.config,
+            )  # fmt: skip
+            self._store(NO_BYTES)
+            self._tell_events()
+
+    def tell_all_again(self) -> None:
+        """Every stream of the table as if it had just been opened: for a coordinator that lost it."""
+        t, row = self.tables, 0
+        while row < int(t.state[s.USED_ROWS]):
+            row = snapshot_rows(row, t.flows, t.dirty, t.state, t.counters)
+            self._tell_events()
+
+    def _store(self, payload: NDArray[np.uint8]) -> None:
+        """Keep the groups' bytes, and look at the first ones of each direction."""
+        t = self.tables
+        count = int(t.state[s.GROUPS])
+        if count:
+            store_groups(
+                0, t.flows, t.groups, count, t.chunks, payload, t.ring8, t.ring64,
+                t.state, t.counters, t.config,
+            )  # fmt: skip
+            inspect_groups(
+                0, count, t.flows, t.dirs, t.groups, t.ring8, t.ring64, t.dirty,
+                t.previews, t.preview_bytes, t.preview_fill, t.state, t.config,
+            )  # fmt: skip
+        t.counters[s.C_GROUPS] += np.uint64(count)
+        t.state[s.GROUPS] = 0
+        t.state[s.CHUNKS] = 0
+
+    def _tell_events(self) -> None:
+        t = self.tables
+        count = collect_events(
+            self.shard, t.flows, t.dirs, t.dirty, t.events, t.state, t.counters, t.config
+        )
+        previews, octets = (int(fill) for fill in t.preview_fill)
+        if count or previews:
+            self._tell(t.events[:count], t.previews[:previews], t.preview_bytes[:octets])
+        t.preview_fill[:] = 0
+
+    def _has_free_row(self) -> bool:
+        state = self.tables.state
+        return bool(state[s.FREE_ROWS]) or int(state[s.USED_ROWS]) < self.tables.flows.size
+
+    def _make_room(self) -> None:
+        """Evict some streams; told before their rows are used again."""
+        t = self.tables
+        count = evict(
+            t.victims.size, self.now_ns, t.flows, t.dirs, t.nodes, t.ring64, t.groups, t.dirty,
+            t.victims, t.state, t.counters, t.config,
+        )  # fmt: skip
+        self._store(NO_BYTES)
+        self._tell_events()
+        free_victims(count, t.victims, t.flows, t.index, t.free, t.ghosts, t.state, t.config)
+
+    def stats(self) -> dict[str, int]:
+        """Totals and gauges, by their metric names."""
+        t = self.tables
+        totals = {name: int(t.counters[i]) for i, name in enumerate(s.COUNTERS)}
+        rows = int(t.state[s.USED_ROWS]) - int(t.state[s.FREE_ROWS])
+        return totals | {
+            "flow_rows": rows,
+            "flow_rows_max": t.flows.size,
+            "content_used_bytes": t.used_content() if t.retains else 0,
+            "content_budget_bytes": t.budget if t.retains else 0,
+            "held_segments": int(t.state[s.RESERVED_NODES]),
+        }

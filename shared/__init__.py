@@ -1,0 +1,3 @@
+"""What every service shares: columns, messages, sockets, settings. Imports no service."""
+
+VERSION = "0.1.0"

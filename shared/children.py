@@ -1,0 +1,102 @@
+"""The service processes of one local run: started together, watched, ended in order."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from shared.errors import EXIT_NOTHING_READ, EXIT_OK
+from shared.settings import Service, Settings, to_environ, variable
+
+ROOT = Path(__file__).resolve().parent.parent
+# Children run compiled loops in one thread each: more threads and malloc arenas only cost memory.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
+STDERR = 2
+
+
+class Child:
+    """One service process."""
+
+    def __init__(
+        self, service: Service, name: str, environ: Mapping[str, str], reads: bool, writes: bool
+    ) -> None:
+        """reads, writes: whether it may use the launcher's standard input and output."""
+        self.service, self.name = service, name
+        # -P: a folder called `services` where the user happens to stand is not ours. A group of
+        # its own: Ctrl-C reaches the launcher alone, which then ends the services in order.
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", f"services.{service}"],
+            env=dict(environ),
+            stdin=None if reads else subprocess.DEVNULL,
+            stdout=None if writes else STDERR,
+            process_group=0,
+        )
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def ended_badly(self) -> bool:
+        """True when it is gone and had no reason to go: only capture ends by itself."""
+        status = self.process.poll()
+        expected = (EXIT_OK, EXIT_NOTHING_READ) if self.service == "capture" else ()
+        return status is not None and status not in expected
+
+    def how_it_ended(self) -> str:
+        """`exit status 3` or `killed by SIGSEGV`."""
+        status = self.process.returncode
+        if status >= 0:
+            return f"exit status {status}"
+        try:
+            return f"killed by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"killed by signal {-status}"
+
+    def tell(self, number: signal.Signals) -> None:
+        if self.running:
+            self.process.send_signal(number)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What every child is told: the settings and nothing but the settings, as variables."""
+    ours = {variable(name) for name in Settings.model_fields}
+    result = ONE_THREAD | {k: v for k, v in os.environ.items() if k not in ours}
+    result |= to_environ(settings)
+    result["FLOWMATE_LAUNCHER_PID"] = str(os.getpid())
+    if ROOT.name not in ("site-packages", "dist-packages"):  # a checkout, perhaps not installed
+        rest = os.environ.get("PYTHONPATH")
+        result["PYTHONPATH"] = f"{ROOT}{os.pathsep}{rest}" if rest else str(ROOT)
+    return result
+
+
+def start(settings: Settings) -> list[Child]:
+    """All services of a run at once; they find each other in any order. `workers` is resolved."""
+    told = environment(settings)
+    dump, stdin = settings.mode == "dump", "-" in settings.pcap
+    capture = Child("capture", "capture", told, reads=stdin, writes=dump)
+    if dump:
+        return [capture]
+    result = [capture, Child("coordinator", "coordinator", told, reads=False, writes=True)]
+    for index in range(settings.workers):
+        own = told | {variable("shard_index"): str(index)}
+        result.append(Child("shard", f"shard {index}", own, reads=False, writes=False))
+    if settings.api_listen:
+        result.append(Child("api", "api", told, reads=False, writes=False))
+    return result
+
+
+def kill(children: Iterable[Child]) -> None:
+    """End those that would not."""
+    for child in children:
+        child.tell(signal.SIGKILL)
+        child.process.wait()

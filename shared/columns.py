@@ -1,0 +1,343 @@
+"""Every dtype and column table of the system, with units; they are written here and nowhere else.
+
+A kernel's parameters carry these names, and the same names are its compiled signature: an `In`
+column is C-contiguous and may be read-only (a ZeroMQ frame is), an `Out` column is writable.
+All rows are little-endian and naturally aligned; their sizes are asserted below, because they
+are also the wire format (`shared.schema.SCHEMA_VERSION` changes when one of them does).
+"""
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+U8 = Annotated[NDArray[np.uint8], "in"]
+U16 = Annotated[NDArray[np.uint16], "in"]
+U32 = Annotated[NDArray[np.uint32], "in"]
+U64 = Annotated[NDArray[np.uint64], "in"]
+I64 = Annotated[NDArray[np.int64], "in"]
+OutU8 = Annotated[NDArray[np.uint8], "out"]
+OutU16 = Annotated[NDArray[np.uint16], "out"]
+OutU32 = Annotated[NDArray[np.uint32], "out"]
+OutU64 = Annotated[NDArray[np.uint64], "out"]
+OutI64 = Annotated[NDArray[np.int64], "out"]
+
+# --------------------------------------------------------------------------------------------
+# A record of a capture file or ring: where the frame lies in the batch's bytes. 24 bytes.
+RECORD = np.dtype(
+    [
+        ("ts_ns", "<i8"),  # nanoseconds since the epoch
+        ("off", "<u4"),  # first byte of the frame in the batch's bytes
+        ("caplen", "<u4"),  # bytes captured
+        ("wirelen", "<u4"),  # bytes on the wire
+        (
+            "link",
+            "<u2",
+        ),  # link type, LINKTYPE_* of https://www.tcpdump.org/linktypes.html
+        ("source", "<u2"),  # index of the source it came from
+    ],
+    align=True,
+)
+Records = Annotated[NDArray[np.void], "in", RECORD]
+OutRecords = Annotated[NDArray[np.void], "out", RECORD]
+
+# --------------------------------------------------------------------------------------------
+# A decoded packet: one for every record, in the same order. 88 bytes. This is what crosses from
+# capture to shard, together with the transport payload and nothing else.
+PACKET = np.dtype(
+    [
+        ("ts_ns", "<i8"),
+        (
+            "addr_a_hi",
+            "<u8",
+        ),  # canonical endpoint a: IPv6 address as two big-endian halves,
+        ("addr_a_lo", "<u8"),  # IPv4 right-aligned (hi = 0, lo = the 32 bits)
+        ("addr_b_hi", "<u8"),
+        ("addr_b_lo", "<u8"),
+        (
+            "hash",
+            "<u8",
+        ),  # of the flow key, direction-free; chooses the shard and the table slot
+        ("seq", "<u4"),  # TCP sequence number
+        ("ack", "<u4"),  # TCP acknowledgement number
+        (
+            "payload_off",
+            "<u4",
+        ),  # first payload byte in the batch's bytes (held: of the IP header)
+        (
+            "payload_len",
+            "<u4",
+        ),  # payload bytes captured (held: captured bytes of the IP packet)
+        (
+            "payload_wire",
+            "<u4",
+        ),  # payload bytes on the wire, by the headers' own lengths
+        ("wirelen", "<u4"),
+        ("caplen", "<u4"),
+        ("port_a", "<u2"),
+        ("port_b", "<u2"),
+        ("proto", "u1"),  # IP protocol number: 6, 17, 1, 58
+        ("family", "u1"),  # 4 or 6
+        ("flags", "u1"),  # TCP flags, RFC 9293 §3.1
+        ("dir", "u1"),  # 0 = a_to_b, 1 = b_to_a
+        ("status", "u1"),  # one of the decode statuses below
+        ("tunnels", "u1"),  # how many tunnels were entered
+        ("source", "<u2"),
+    ],
+    align=True,
+)
+Packets = Annotated[NDArray[np.void], "in", PACKET]
+OutPackets = Annotated[NDArray[np.void], "out", PACKET]
+
+# Decode statuses: each packet gets exactly one.
+(
+    PARSED,
+    NON_IP,
+    FRAGMENT_HELD,
+    UNSUPPORTED_TRANSPORT,
+    TRUNCATED,
+    MALFORMED,
+    UNSUPPORTED_LINK,
+) = range(7)
+DECODE_STATUSES = (
+    "parsed",
+    "non_ip",
+    "fragment_held",
+    "unsupported_transport",
+    "truncated",
+    "malformed",
+    "unsupported_link",
+)
+
+TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
+PROTOCOLS = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6"}
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+
+# --------------------------------------------------------------------------------------------
+# One stream in a shard's flow table. 96 bytes; its two directions are rows 2i and 2i+1 below.
+FLOW = np.dtype(
+    [
+        ("addr_a_hi", "<u8"),
+        ("addr_a_lo", "<u8"),
+        ("addr_b_hi", "<u8"),
+        ("addr_b_lo", "<u8"),
+        ("stream_id", "<u8"),
+        ("first_ns", "<i8"),
+        ("last_ns", "<i8"),
+        ("chain", "<u8"),  # newest extent of the stream in the content log; 0 = none
+        ("hash", "<u4"),  # the half of the packet hash that the index keeps
+        ("incarnation", "<u4"),
+        ("group", "<u4"),  # 1 + the group this batch is appending to; 0 = none
+        ("event_packets", "<u4"),  # packets when the last event was sent
+        ("event_bytes", "<u4"),  # and bytes, their low 32 bits
+        ("port_a", "<u2"),
+        ("port_b", "<u2"),
+        ("proto", "u1"),
+        ("family", "u1"),
+        ("status", "u1"),  # one of STATUSES
+        ("client", "u1"),  # 0 = a, 1 = b
+        ("service", "u1"),  # index into SERVICES
+        ("marks", "u1"),  # bits below
+        ("told_by", "u1"),  # low half: how the client was told, CLIENT_BY_*; high: SERVICE_BY_*
+        ("reason", "u1"),  # REASONS: why the stream closes; 0 = it does not
+    ],
+    align=True,
+)
+Flows = Annotated[NDArray[np.void], "out", FLOW]
+
+OPEN, CLOSING, CLOSED, RESET, ATTEMPT = range(5)
+STATUSES = ("open", "closing", "closed", "reset", "attempt")
+# bits of FLOW.marks
+LIVE, DIRTY, OPEN_SENT, CLOSE_SENT, CHANGED, INDEXED = 1, 2, 4, 8, 16, 32
+CLIENT_BY_FIRST, CLIENT_BY_PORT, CLIENT_BY_SYN = range(3)
+
+DIRECTION = np.dtype(
+    [
+        ("bytes", "<u8"),  # on the wire
+        ("payload_bytes", "<u8"),  # transport payload, retransmissions too
+        ("offset", "<u8"),  # next logical offset: emitted bytes plus gaps
+        ("gap_bytes", "<u8"),
+        ("packets", "<u4"),
+        ("next_seq", "<u4"),
+        ("isn", "<u4"),
+        ("peer_ack", "<u4"),  # highest acknowledgement by the other side
+        ("gaps", "<u4"),
+        ("held", "<u4"),  # 1 + first out-of-order node; 0 = none
+        ("held_bytes", "<u4"),
+        ("retransmissions", "<u4"),
+        ("held_count", "<u2"),
+        ("conflicts", "<u2"),
+        ("marks", "u1"),  # bits below
+        ("text", "u1"),  # what the first 4 KiB are: bits of TEXT_* (HEAD: they begin as text)
+        ("utf8", "u1"),  # state of the UTF-8 machine
+        ("pad", "u1"),
+    ],
+    align=True,
+)
+Directions = Annotated[NDArray[np.void], "out", DIRECTION]
+# bits of DIRECTION.marks
+SAW_SYN, SAW_FIN, SAW_RST, STARTED, SAW_ACK = 1, 2, 4, 8, 16
+# bits of DIRECTION.text
+TEXT_SEEN, TEXT_CONTROL, TEXT_INVALID, TEXT_HEAD = 1, 2, 4, 8
+UNKNOWN_KIND, TEXT_KIND, MIXED_KIND, BINARY_KIND = range(4)
+CONTENT_KINDS = ("unknown", "text", "mixed", "binary")
+
+# An out-of-order piece, held until the hole before it is filled or declared a gap. 24 bytes.
+HELD = np.dtype(
+    [
+        ("pos", "<u8"),  # its extent in the content log
+        ("seq", "<u4"),
+        ("len", "<u4"),
+        (
+            "next",
+            "<u4",
+        ),  # 1 + the next node of the direction, or of the free list; 0 = none
+        ("pad", "<u4"),
+    ],
+    align=True,
+)
+HeldNodes = Annotated[NDArray[np.void], "out", HELD]
+
+# A piece of in-order payload, one link of a group. 16 bytes.
+CHUNK = np.dtype([("off", "<u4"), ("len", "<u4"), ("next", "<u4"), ("pad", "<u4")], align=True)
+OutChunks = Annotated[NDArray[np.void], "out", CHUNK]
+
+# What reassembly says of one stream in one batch: contiguous payload of one direction with no turn
+# between. Either its bytes are chunks of the batch (`extent` = 0 until content stores them) or
+# they lie in the content log already (released out-of-order data, `extent` > 0). 48 bytes.
+GROUP = np.dtype(
+    [
+        ("extent", "<u8"),  # 1 + position of the extent in the content log
+        ("start", "<u8"),  # logical offset
+        ("ts_ns", "<i8"),  # time of its first packet
+        ("len", "<u4"),
+        ("flow", "<u4"),  # row in the flow table
+        ("first", "<u4"),  # 1 + first chunk; 0 = bytes are in the log
+        ("last", "<u4"),  # 1 + last chunk
+        ("dir", "u1"),
+        ("gap_before", "u1"),  # a gap was declared right before `start`
+        ("pad", "u1", 2),
+        ("previous", "<u4"),  # 1 + the stream's group before this one; 0 = none in this batch
+    ],
+    align=True,
+)
+OutGroups = Annotated[NDArray[np.void], "out", GROUP]
+
+# --------------------------------------------------------------------------------------------
+# A stream as the coordinator is told of it: a full snapshot with every event. 184 bytes.
+EVENT = np.dtype(
+    [
+        ("stream_id", "<u8"),
+        ("addr_a_hi", "<u8"),
+        ("addr_a_lo", "<u8"),
+        ("addr_b_hi", "<u8"),
+        ("addr_b_lo", "<u8"),
+        ("first_ns", "<i8"),
+        ("last_ns", "<i8"),
+        ("bytes", "<u8", 2),  # [a_to_b, b_to_a], and so below
+        ("payload_bytes", "<u8", 2),
+        ("stream_bytes", "<u8", 2),
+        ("gap_bytes", "<u8", 2),
+        ("packets", "<u4", 2),
+        ("gaps", "<u4", 2),
+        ("conflicts", "<u4", 2),
+        ("retransmissions", "<u4", 2),
+        ("row", "<u4"),  # row in the shard's flow table: names the stream to its shard
+        ("incarnation", "<u4"),
+        ("port_a", "<u2"),
+        ("port_b", "<u2"),
+        ("proto", "u1"),
+        ("family", "u1"),
+        ("kind", "u1"),  # EVENT_*
+        ("reason", "u1"),  # REASONS, of a close
+        ("status", "u1"),
+        ("client", "u1"),
+        ("service", "u1"),
+        ("service_from", "u1"),
+        ("content_kind", "u1", 3),  # of the stream, a_to_b, b_to_a
+        ("shard", "u1"),
+        ("pad", "u1", 4),
+    ],
+    align=True,
+)
+Events = Annotated[NDArray[np.void], "in", EVENT]
+OutEvents = Annotated[NDArray[np.void], "out", EVENT]
+EVENT_OPEN, EVENT_UPDATE, EVENT_CLOSE = range(3)
+EVENT_KINDS = ("stream_open", "stream_update", "stream_close")
+REASON_NONE, REASON_CLOSED, REASON_IDLE, REASON_EVICTED, REASON_END, REASON_REUSED = range(6)
+REASONS = ("", "closed", "idle", "evicted", "end_of_input", "reused")
+
+# A piece of a stream's preview; its bytes follow in the events message's last frame. 16 bytes.
+PREVIEW = np.dtype(
+    [
+        ("row", "<u4"),  # row in the shard's flow table
+        ("off", "<u4"),  # first byte in the frame of preview bytes
+        ("start", "<u2"),  # offset in the direction's preview
+        ("len", "<u2"),
+        ("dir", "u1"),
+        ("pad", "u1", 3),
+    ],
+    align=True,
+)
+Previews = Annotated[NDArray[np.void], "in", PREVIEW]
+OutPreviews = Annotated[NDArray[np.void], "out", PREVIEW]
+
+# What the coordinator adds to a stream's last event when it answers. 24 bytes.
+VIEW = np.dtype(
+    [
+        ("number", "<u8"),  # position in the inventory, from 1: the paging cursor
+        ("preview_len", "<u2", 2),
+        ("favorite", "u1"),
+        ("hidden", "u1"),
+        ("closed", "u1"),  # its stream_close came
+        ("close_reason", "u1"),  # REASONS
+        ("pad", "u1", 8),
+    ],
+    align=True,
+)
+PREVIEW_BYTES = 256  # kept of each direction
+
+# --------------------------------------------------------------------------------------------
+# Services a stream can be; the position is what travels. Position 0 = not known.
+SERVICES = (
+    "",
+    "http",
+    "http2",
+    "websocket",
+    "tls",
+    "https",
+    "dns",
+    "mdns",
+    "ssh",
+    "smtp",
+    "ftp",
+    "pop3",
+    "imap",
+    "redis",
+    "memcached",
+    "mysql",
+    "postgres",
+    "mongodb",
+    "quic",
+    "ntp",
+    "dhcp",
+    "rdp",
+    "smb",
+    "mqtt",
+)
+SERVICE_BY_NONE, SERVICE_BY_PORT, SERVICE_BY_PAYLOAD = range(3)
+SERVICE_SOURCES = ("none", "port", "payload")
+
+for _dtype, _size in (
+    (RECORD, 24),
+    (PACKET, 88),
+    (FLOW, 96),
+    (DIRECTION, 72),
+    (HELD, 24),
+    (CHUNK, 16),
+    (GROUP, 48),
+    (EVENT, 184),
+    (PREVIEW, 16),
+    (VIEW, 24),
+):
+    assert _dtype.itemsize == _size, (_dtype.names, _dtype.itemsize, _size)

@@ -1,0 +1,133 @@
+"""Where compiled kernels are kept between runs, and how to tell that they are not there yet.
+
+numba looks only at the file of a kernel when it asks whether the compiled form is stale: a piece
+that was inlined from another file, or a constant from the column tables, would go unnoticed. So
+the folder is named after the digest of everything that kernels are made of.
+"""
+
+import atexit
+import hashlib
+import importlib
+import os
+import platform
+import shutil
+import stat
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VARIABLE = "NUMBA_CACHE_DIR"
+PORTABLE = "portable"
+# the level of the x86-64 psABI, as /proc/cpuinfo spells its flags
+X86_64_V3 = frozenset(("avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"))
+FORGET_AFTER_S = 7 * 24 * 3600.0  # folders of older sources go when a new one is made
+
+
+def sources() -> list[Path]:
+    """Every file whose text ends up in compiled kernels."""
+    packages = (ROOT / "shared" / "kernels", *sorted(ROOT.glob("services/*/kernels")))
+    files = [file for package in packages for file in sorted(package.glob("*.py"))]
+    return [ROOT / "shared" / "columns.py", *files]
+
+
+def digest() -> str:
+    """16 hex digits that change with the kernels, numba or Python."""
+    result = hashlib.sha256(f"{version('numba')} {platform.python_version()}".encode())
+    for file in sources():
+        result.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    return result.hexdigest()[:16]
+
+
+def folder() -> Path:
+    """Where this version's kernels are, or will be, kept; $NUMBA_CACHE_DIR has the first word."""
+    if given := os.environ.get(VARIABLE):
+        return Path(given)
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(home) / "flowmate" / f"kernels-{digest()}"
+
+
+def is_cold() -> bool:
+    """True when the first import of the kernels will have to compile them."""
+    place = folder()
+    return not place.is_dir() or not any(place.iterdir())
+
+
+def prepare() -> None:
+    """Point numba at the folder, made when needed. Call before numba is imported."""
+    place = folder()
+    if os.environ.get(VARIABLE):
+        if (place / PORTABLE).exists() and (baseline := _baseline()):
+            os.environ |= baseline
+        if place.is_dir() and not os.access(place, os.W_OK):
+            os.environ[VARIABLE] = str(_copy(place))
+        return
+    if not _make(place):
+        # no home, or a read-only one: a folder for this user alone, since what is in it is run
+        place = Path(tempfile.gettempdir()) / f"flowmate-{os.getuid()}" / place.name
+        if not _make(place):
+            place = Path(tempfile.mkdtemp(prefix="flowmate-kernels-"))
+    os.environ[VARIABLE] = str(place)
+
+
+def make_portable() -> None:
+    """Mark the folder: kernels in it are for the baseline of this kind of machine."""
+    place = folder()
+    place.mkdir(0o755, parents=True, exist_ok=True)
+    (place / PORTABLE).touch()
+
+
+def _baseline() -> dict[str, str]:
+    """numba's words for the baseline; nothing where this machine has less and must compile."""
+    if platform.machine() == "aarch64":
+        return {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    with open("/proc/cpuinfo") as file:
+        flags = next((line for line in file if line.startswith("flags")), "").split()
+    known = platform.machine() == "x86_64" and X86_64_V3.issubset(flags)
+    return {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""} if known else {}
+
+
+def _copy(place: Path) -> Path:
+    """A private copy of a folder that is read-only, as in an image: numba wants to write there."""
+    copy = Path(tempfile.mkdtemp(prefix="flowmate-kernels-")) / "kernels"
+    shutil.copytree(place, copy)
+    atexit.register(shutil.rmtree, copy.parent, ignore_errors=True)
+    return copy
+
+
+def _make(place: Path) -> bool:
+    """True when `place` is a folder that this user, and nobody else, can write."""
+    try:
+        if not place.is_dir():
+            place.parent.mkdir(0o700, parents=True, exist_ok=True)
+            place.mkdir(0o700, exist_ok=True)
+            _forget_older(place)
+        return _is_private(place) and _is_private(place.parent) and os.access(place, os.W_OK)
+    except OSError:
+        return False
+
+
+def _is_private(place: Path) -> bool:
+    status = place.lstat()
+    others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not others
+
+
+def _forget_older(place: Path) -> None:
+    before = time.time() - FORGET_AFTER_S
+    for old in place.parent.glob("kernels-*"):
+        if old != place and old.stat().st_mtime < before:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def warm() -> int:
+    """Compile every kernel that is not compiled yet, by importing it; the number of modules."""
+    names = [
+        ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for file in sources()
+        if file.parent.name == "kernels" and file.name != "__init__.py"
+    ]
+    for name in names:
+        importlib.import_module(name)
+    return len(names)

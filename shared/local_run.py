@@ -1,0 +1,267 @@
+"""A local run: all four services as processes of this machine, in a private folder.
+
+It ends when the input is read and every event is written, or, with an API, on Ctrl-C. Ctrl-C and
+SIGTERM end it in order: capture stops reading, what is on its way arrives, then the rest goes; a
+second one kills. Only events may go to standard output.
+"""
+
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import zmq
+
+from shared import children, kernel_cache, summary
+from shared.children import Child
+from shared.errors import EXIT_INTERNAL, EXIT_NOTHING_READ, EXIT_OK, EXIT_USAGE, UserError
+from shared.progress import Progress
+from shared.run_dir import run_dir
+from shared.service import Stop
+from shared.settings import Settings, host_port, worker_count
+from shared.token import needs_token, new_token
+from shared.wire import Bus, ask
+
+EXIT_INTERRUPTED = 130
+POLL_S = 0.05
+ANSWER_MS = 250
+LAST_PACKETS_S = 10.0  # after a signal: for what capture read already to arrive
+GOODBYE_S = 5.0  # for a service to end
+STALL_S = 30.0  # capture is gone and nothing moves: its last word was lost
+QUIET_S = 1.5  # the same, when the end is wanted anyway
+ENDED = ("completed", "failed")
+
+
+def say(text: str) -> None:
+    print(f"flowmate: {text}", file=sys.stderr)
+
+
+def run(settings: Settings) -> int:
+    """All services as local processes; the exit status of the run."""
+    check(settings)
+    shards = worker_count(settings)
+    with run_dir(settings.run_dir, shards) as folder:
+        resolved = {"workers": shards, "run_dir": str(folder), "output": output(settings)}
+        if needs_token(settings):
+            resolved["api_token"] = new_token()
+        stop = Stop()
+        if kernel_cache.is_cold():
+            say("compiling kernels, first run only (about half a minute)")
+        local = Run(settings.model_copy(update=resolved), stop)
+        try:
+            return local.until_the_end()
+        finally:
+            local.close()
+
+
+def check(settings: Settings) -> None:
+    """What only the launcher can tell is wrong."""
+    if not settings.pcap:
+        raise UserError("nothing to read: give a capture with --pcap FILE (- is standard input)")
+    if settings.api_listen and settings.mode == "dump":
+        raise UserError("--mode dump has nothing to show: leave --api-listen out")
+    if settings.api_listen:
+        _check_free(settings.api_listen)
+
+
+def _check_free(listen: str) -> None:
+    host, port = host_port(listen, "api_listen")
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"--api-listen {listen}: {reason}; choose another") from None
+
+
+def output(settings: Settings) -> str:
+    """Where the events go: beside the first capture when nothing else was said."""
+    first = settings.pcap[0]
+    return settings.output or ("live.jsonl" if first == "-" else f"{first}.jsonl")
+
+
+class Run:
+    """One local run: its processes, what the coordinator said last, and what was printed."""
+
+    def __init__(self, settings: Settings, stop: Stop) -> None:
+        self.settings, self.stop = settings, stop
+        self.children = children.start(settings)
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.bus = Bus(settings.run_dir)
+        self.progress = Progress(sys.stderr)
+        self.health: dict[str, Any] = {}
+        self.started = time.monotonic()
+        self.moved = self.started  # when the run was last seen to get on
+        self.announced = False
+        self.stopping = False  # somebody asked for the end
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        children.kill(self.children)
+        self.context.term()
+
+    @property
+    def capture(self) -> Child:
+        return next(child for child in self.children if child.service == "capture")
+
+    @property
+    def ended(self) -> bool:
+        return self.health.get("run_status") in ENDED
+
+    def until_the_end(self) -> int:
+        """Watch until the run is over, say how it went, end the services."""
+        if self.settings.mode == "dump":
+            return self._dump()
+        if (status := self._watch()) is None:
+            self._report()
+            if self.settings.api_listen and not self.stopping:
+                status = self._linger()
+        if status == EXIT_INTERRUPTED or self._end():
+            return EXIT_INTERRUPTED
+        if status is None:
+            status = EXIT_NOTHING_READ if self.health.get("run_status") == "failed" else EXIT_OK
+        return status
+
+    def _told_to_stop(self) -> bool:
+        """True once for each signal."""
+        told, self.stop.requested = self.stop.requested, False
+        return told
+
+    def _watch(self) -> int | None:
+        """Until the input is done with or somebody wants to stop: None; or a status to end with."""
+        deadline = float("inf")
+        while not self.ended:
+            if (status := self._fault()) is not None:
+                return status
+            if self._told_to_stop():
+                if self.stopping:
+                    return EXIT_INTERRUPTED
+                self.stopping = True
+                self.progress.clear()
+                say("stopping; a second Ctrl-C kills")
+                deadline = time.monotonic() + LAST_PACKETS_S
+                self.capture.tell(signal.SIGTERM)
+            if self.stopping and not self.capture.running and self._still_for(QUIET_S):
+                break  # it never came to reading
+            if time.monotonic() > deadline:
+                say("what was on its way did not arrive in time; ending all the same")
+                break
+            self._look()
+            self._pause()
+        self.progress.clear()
+        return None
+
+    def _linger(self) -> int | None:
+        """Keep the API up until somebody wants to stop: None; or a status to end with."""
+        while not self._told_to_stop():
+            if (status := self._fault()) is not None:
+                return status
+            self._announce()
+            self._pause()
+        return None
+
+    def _dump(self) -> int:
+        """Capture alone writes the lines; its status is the run's."""
+        while self.capture.running:
+            if self._told_to_stop():
+                self.capture.tell(signal.SIGKILL if self.stopping else signal.SIGTERM)
+                self.stopping = True
+            self._pause()
+        status = self.capture.process.returncode
+        if status in (EXIT_OK, EXIT_NOTHING_READ, EXIT_USAGE):
+            return int(status)
+        say(f"capture ended early ({self.capture.how_it_ended()})")
+        return EXIT_INTERNAL
+
+    def _pause(self) -> None:
+        """Wait a little; a signal ends it at once."""
+        select.select([self.stop.descriptor], [], [], POLL_S)
+        self.stop.drain()
+
+    def _look(self) -> None:
+        """Ask the coordinator how far the run is."""
+        self._announce()
+        with suppress(TimeoutError, zmq.ZMQError):
+            reply, _ = ask(self.context, self.bus.requests, "health", timeout_ms=ANSWER_MS)
+            before, self.health = self._position(), reply.result
+            if self._position() != before:
+                self.moved = time.monotonic()
+        self.progress.update(self.health)
+
+    def _position(self) -> tuple[Any, ...]:
+        return self.health.get("run_status"), self.health.get("totals"), self.health.get("shards")
+
+    def _fault(self) -> int | None:
+        """The status to end with when a service is gone or nothing moves any more, else None."""
+        for child in self.children:
+            if child.ended_badly and not (self.stopping and child is self.capture):
+                self.progress.clear()
+                if child.process.returncode == EXIT_USAGE:  # it said what is wrong
+                    return EXIT_USAGE
+                say(f"{child.name} ended early ({child.how_it_ended()}); stopping")
+                return EXIT_INTERNAL
+        if not self.capture.running and not self.ended and self._still_for(STALL_S):
+            say(f"capture is done, but nothing has moved for {STALL_S:.0f} s; stopping")
+            return EXIT_INTERNAL
+        return None
+
+    def _still_for(self, seconds: float) -> bool:
+        return time.monotonic() > self.moved + seconds
+
+    def _announce(self) -> None:
+        """Say the API's address, once it is up."""
+        if self.announced or not self.settings.api_listen:
+            return
+        host, port = host_port(self.settings.api_listen, "api_listen")
+        here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  to connect to
+        try:
+            socket.create_connection((here, port), 0.2).close()
+        except OSError:
+            return
+        self.announced = True
+        self.progress.clear()
+        shown = f"[{here}]" if ":" in here else here
+        token = f"?token={self.settings.api_token}" if self.settings.api_token else ""
+        print(f"API http://{shown}:{port}/{token}  (Ctrl-C ends)", file=sys.stderr, flush=True)
+
+    def _report(self) -> None:
+        """The summary table."""
+        protocols, services = summary.count_streams(self._ask)
+        seconds = time.monotonic() - self.started
+        text = summary.table(self.health, protocols, services, seconds, self.settings.output)
+        print(text, file=sys.stderr, flush=True)
+
+    def _ask(self, op: str, args: dict[str, Any]) -> Mapping[str, Any]:
+        """A reply's result; empty when there was none."""
+        with suppress(TimeoutError, zmq.ZMQError):
+            return ask(self.context, self.bus.requests, op, args)[0].result
+        return {}
+
+    def _end(self) -> bool:
+        """End the services, the coordinator last, since events reach it. True = told to hurry."""
+        others = [child for child in self.children if child.service != "coordinator"]
+        for group in (others, self.children):
+            for child in group:
+                child.tell(signal.SIGTERM)
+            if not self._wait(group):
+                if self.stop.requested:
+                    return True
+                late = ", ".join(child.name for child in group if child.running)
+                say(f"{late} did not end in time; killed")
+                children.kill(group)
+        return False
+
+    def _wait(self, group: Sequence[Child]) -> bool:
+        """True when all are gone within the time; False at once when told to stop again."""
+        deadline = time.monotonic() + GOODBYE_S
+        while any(child.running for child in group):
+            if self.stop.requested or time.monotonic() > deadline:
+                return False
+            self._pause()
+        return True

@@ -1,0 +1,183 @@
+"""Every message that crosses a socket, and its version: the only contract between services.
+
+Data plane (PUSH/PULL): a msgpack header in frame 0, raw columns of `shared.columns` behind it.
+Control plane (REQ/REP): a msgpack `Request`, a msgpack `Reply`, raw columns behind the reply.
+Headers are validated where they arrive; a message of another version names both numbers.
+"""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgpack
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+SCHEMA_VERSION = 1
+
+Count = Annotated[int, Field(ge=0)]
+Model = TypeVar("Model", bound="Message")
+
+
+class SchemaError(ValueError):
+    """A message that is not what this version of the schema says."""
+
+
+class Message(BaseModel):
+    """A header. Unknown fields are refused: sender and receiver are of one version."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    v: int = SCHEMA_VERSION
+
+    def pack(self) -> bytes:
+        return bytes(msgpack.packb(self.model_dump(), use_bin_type=True))
+
+
+def unpack(kind: type[Model], frame: bytes | memoryview, edge: str) -> Model:
+    """Validate one header at its receiving edge. `edge` names the socket in the error."""
+    try:
+        value = msgpack.unpackb(frame, raw=False, strict_map_key=False, use_list=True)
+    except (ValueError, msgpack.exceptions.UnpackException) as error:
+        raise SchemaError(f"{edge}: not a msgpack message: {error}") from error
+    if not isinstance(value, dict):
+        raise SchemaError(f"{edge}: a message is a map, this is {type(value).__name__}")
+    if value.get("v") != SCHEMA_VERSION:
+        raise SchemaError(
+            f"{edge}: message of schema version {value.get('v')!r}, this service speaks"
+            f" {SCHEMA_VERSION}; start all services from one release"
+        )
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SchemaError(f"{edge}: {kind.__name__}.{where}: {first['msg']}") from error
+
+
+# ------------------------------------------------------------------------- capture -> shard
+class BatchHeader(Message):
+    """Packets for one shard. Frames: header, PACKET rows, payload bytes; or the header alone when
+    rows and payload lie in shared-memory slot `slot` of file `lane`, which the shard gives back."""
+
+    kind: Literal["packets", "tick", "end"]  # tick: time passed, nothing came; end: of the input
+    seq: Count  # of this lane, without holes
+    rows: Count = 0
+    payload_bytes: Count = 0
+    now_ns: int = 0  # packet time up to which everything was sent
+    lane: str = ""
+    slot: int = -1
+
+
+class Credit(Message):
+    """Shard -> capture: the slot is free again."""
+
+    lane: str
+    slot: Count
+
+
+# -------------------------------------------------------------------- shard -> coordinator
+class EventsHeader(Message):
+    """Stream events of one shard. Frames: header, EVENT rows, PREVIEW rows, preview bytes."""
+
+    kind: Literal["events", "end"]
+    seq: Count  # of this shard's instance, without holes
+    shard: Count
+    instance: str  # of the process: another one restarts `seq` and means that rows were lost
+    snapshot: bool = False  # rows were sent before; told again to a coordinator that restarted
+    events: Count = 0
+    previews: Count = 0
+    now_ns: int = 0
+    stats: dict[str, int] = {}  # the shard's counters and gauges; names as in its metrics
+
+
+# ------------------------------------------------------------------ capture -> coordinator
+class Problem(Message):
+    """Damage in an input: where and why."""
+
+    offset: int
+    reason: str
+
+
+class SourceReport(Message):
+    """One input and how far it is read."""
+
+    name: str
+    kind: str  # pcap | pcapng | stdin | interface | …
+    status: Literal["waiting", "reading", "done", "failed"]
+    packets: Count = 0
+    bytes: Count = 0
+    position: Count = 0
+    size: Count = 0  # 0 = not known
+    damaged: Count = 0
+    problems: list[Problem] = []
+
+
+class CaptureReport(Message):
+    """What capture has done so far; totals, not differences. `end`: no packet will follow."""
+
+    kind: Literal["report", "end"]
+    seq: Count
+    instance: str
+    sources: list[SourceReport] = []
+    stats: dict[str, int] = {}
+    now_ns: int = 0
+
+
+# ------------------------------------------------------------------------------- requests
+class Request(Message):
+    """Control plane: `op` and its arguments."""
+
+    op: str
+    args: dict[str, Any] = {}
+
+
+class Refusal(Message):
+    """Why a request was refused; `code` is a stable word, `hint` says what to do."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class Reply(Message):
+    """The answer: either `error`, or `result` and the columns it names in the frames behind it."""
+
+    result: dict[str, Any] = {}
+    error: Refusal | None = None
+
+
+class StreamFilter(Message):
+    """Which streams to list; all given fields must hold (AND)."""
+
+    only_favorites: bool = False
+    only_matched: bool = False
+    include_hidden: bool = False
+    protocol: str | None = None
+    service: str | None = None
+    port: int | None = Field(None, ge=0, le=65535)
+    addr: str | None = None  # an address or CIDR block
+    content_kind: str | None = None
+    status: str | None = None
+    min_bytes: int | None = Field(None, ge=0)
+    max_bytes: int | None = Field(None, ge=0)
+    since_us: int | None = None
+    until_us: int | None = None
+    tag: str | None = None
+    text: str | None = None
+
+
+class StreamsQuery(Message):
+    """One page of streams. `cursor` is what the page before gave as `next_cursor`."""
+
+    filter: StreamFilter = StreamFilter()
+    order: Literal["newest", "oldest"] = "newest"
+    limit: int = Field(100, ge=1, le=512)
+    cursor: int | None = Field(None, ge=0)
+
+
+class ContentQuery(Message):
+    """A window of one direction, asked of the shard that owns the stream."""
+
+    stream_id: Count
+    row: Count
+    direction: int = Field(ge=0, le=1)
+    start: Count = 0
+    len: int = Field(65536, ge=0)

@@ -1,0 +1,380 @@
+"""Each setting, declared once: from here come its flag, environment variable, compose key and docs.
+
+Precedence: flag, then environment variable, then default. A list is given by repeating the flag,
+or in the environment with commas between (or as a JSON array, where a value holds a comma).
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NoReturn, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from shared import VERSION
+from shared.errors import UserError
+
+Service = Literal["capture", "shard", "coordinator", "api", "launcher"]
+SERVICES: tuple[Service, ...] = get_args(Service)
+EVERY: tuple[Service, ...] = ("capture", "shard", "coordinator", "api")
+GROUPS: dict[str, str] = {
+    "capture": "sources and batches",
+    "shard": "streams and content",
+    "coordinator": "inventory and events",
+    "api": "API and UI",
+    "": "how the services meet",
+}
+
+
+def setting(
+    default: Any,
+    help: str,
+    services: Sequence[Service],
+    unit: str = "",
+    flags: Sequence[str] = (),
+    metavar: str = "",
+    **bounds: Any,
+) -> Any:
+    """A field: default, one sentence, the services that read it, its unit, further flag names."""
+    extra: dict[str, Any] = {
+        "services": list(services),
+        "unit": unit,
+        "flags": list(flags),
+        "metavar": metavar,
+    }
+    return Field(default, description=help, json_schema_extra=extra, **bounds)
+
+
+class Settings(BaseModel):
+    """All settings of all services; each service reads those that name it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # sources
+    pcap: tuple[str, ...] = setting(
+        (),
+        "capture file to read: pcap or pcapng, plain, gzip or zstd; - is standard input",
+        ("capture",),
+        metavar="FILE",
+    )
+    capture_filter: str = setting(
+        "",
+        "BPF expression; only packets that match are analysed",
+        ("capture",),
+        flags=("--bpf",),
+        metavar="EXPR",
+    )
+    max_packets: int = setting(
+        0, "stop after this many packets; 0 = no limit", ("capture",), "packets", ge=0
+    )
+    mode: Literal["analyze", "dump"] = setting(
+        "analyze",
+        "analyze streams, or dump one JSONL line a packet",
+        ("capture", "launcher"),
+    )
+    batch_size: int = setting(
+        8192, "packets in a batch", ("capture", "shard"), "packets", ge=1, le=65536
+    )
+    worker_queue_depth: int = setting(
+        262144,
+        "packets that may wait for a shard",
+        ("capture", "shard"),
+        "packets",
+        ge=1,
+    )
+    event_queue_depth: int = setting(
+        262144,
+        "events that may wait for the coordinator",
+        ("shard", "coordinator"),
+        "events",
+        ge=1,
+    )
+    # shards
+    workers: int = setting(
+        0,
+        "shards; 0 = the machine's cores less one for capture and coordinator, at least 1",
+        ("shard", "capture", "coordinator", "launcher"),
+        "processes",
+        ge=0,
+        le=64,
+    )
+    shard_index: int = setting(
+        -1,
+        "which of the shards this one is; -1 = the coordinator says",
+        ("shard",),
+        ge=-1,
+        le=63,
+    )
+    max_flows: int = setting(
+        1000000,
+        "streams the flow tables hold, each shard",
+        ("shard",),
+        "streams",
+        ge=1,
+        le=1 << 26,
+    )
+    flow_idle_timeout_ms: int = setting(
+        120000,
+        "a flow without packets for this long is idle",
+        ("shard",),
+        "ms of packet time",
+        ge=1,
+    )
+    max_tcp_buffered_bytes_per_flow: int = setting(
+        1048576, "out-of-order bytes a direction may hold", ("shard",), "bytes", ge=0
+    )
+    max_tcp_out_of_order_segments_per_direction: int = setting(
+        128,
+        "out-of-order segments a direction may hold",
+        ("shard",),
+        "segments",
+        ge=0,
+        le=4096,
+    )
+    stream_preview_bytes: int = setting(
+        256,
+        "first bytes of each direction in the inventory",
+        ("shard",),
+        "bytes",
+        ge=0,
+        le=256,
+    )
+    stream_update_packets: int = setting(
+        64,
+        "an open stream is told again after this many packets",
+        ("shard",),
+        "packets",
+        ge=1,
+    )
+    stream_update_bytes: int = setting(
+        65536,
+        "an open stream is told again after this many bytes",
+        ("shard",),
+        "bytes",
+        ge=1,
+    )
+    max_stream_content_bytes: int = setting(
+        536870912,
+        "retained content of the whole run, over all shards",
+        ("shard",),
+        "bytes",
+        ge=0,
+    )
+    max_stream_content_bytes_per_stream: int = setting(
+        16777216, "retained content of one stream", ("shard",), "bytes", ge=0
+    )
+    disable_stream_inventory: bool = setting(
+        False, "no rows and no events of streams", ("shard", "coordinator")
+    )
+    disable_stream_content: bool = setting(False, "retain no payload", ("shard",))
+    # coordinator
+    output: str = setting(
+        "",
+        "JSONL events; - is standard output, nothing = <pcap>.jsonl or live.jsonl",
+        ("coordinator", "capture", "launcher"),
+        metavar="FILE",
+    )
+    max_streams: int = setting(
+        1000000,
+        "streams in the inventory; the oldest go first",
+        ("coordinator",),
+        "streams",
+        ge=1,
+    )
+    api_delta_capacity: int = setting(
+        65536,
+        "changes kept for clients that poll",
+        ("coordinator", "api"),
+        "deltas",
+        ge=16,
+    )
+    health_interval_ms: int = setting(
+        1000,
+        "one health line in the log and one health delta each",
+        ("coordinator",),
+        "ms",
+        ge=10,
+    )
+    max_stream_slice_bytes: int = setting(
+        65536, "content of one response", ("shard", "api"), "bytes", ge=1, le=16777216
+    )
+    # api
+    api_listen: str = setting(
+        "",
+        "address of API and UI; off when empty",
+        ("api", "launcher"),
+        metavar="HOST:PORT",
+    )
+    api_token: str = setting(
+        "",
+        "secret that every API request must carry; needed on non-loopback addresses",
+        ("api",),
+    )
+    # how the services meet
+    run_dir: str = setting(
+        "",
+        "folder of the sockets and shared memory, one for all services",
+        EVERY,
+        metavar="DIR",
+    )
+    transport: Literal["slots", "inline"] = setting(
+        "slots", "packets in shared-memory slots, or inside the messages", ("capture",)
+    )
+    metrics_listen: str = setting(
+        "",
+        "address of the Prometheus metrics; off when empty",
+        EVERY,
+        metavar="HOST:PORT",
+    )
+
+
+COMMANDS = """\
+commands:
+  flowmate capture|shard|coordinator|api
+                        one service alone, as a container runs it
+  flowmate sample [-o FILE]
+                        write a capture to try things with
+  flowmate warm         compile the kernels now rather than at the first run
+  flowmate healthcheck SERVICE
+                        exit 0 when that service answers
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; {self.prog} --help lists what there is")
+
+
+def variable(name: str) -> str:
+    """`max_flows` -> `FLOWMATE_MAX_FLOWS`."""
+    return f"FLOWMATE_{name.upper()}"
+
+
+def flag(name: str) -> str:
+    """`max_flows` -> `--max-flows`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def extra(field: FieldInfo) -> Mapping[str, Any]:
+    """What `setting` was told beyond pydantic's own."""
+    assert isinstance(field.json_schema_extra, dict)
+    return field.json_schema_extra
+
+
+def resolve(
+    argv: Sequence[str],
+    service: Service | None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """The settings of one service (None: of all). UserError says which value is wrong and why."""
+    prog = "flowmate" if service is None else f"flowmate {service}"
+    given = vars(parser(prog, service).parse_args(argv))
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for name, field in Settings.model_fields.items():
+        if given.get(name) is not None:
+            values[name], origin[name] = given[name], flag(name)
+        elif environ.get(variable(name), "") != "":
+            text = environ[variable(name)]
+            values[name] = split(text) if is_list(field) else text
+            origin[name] = variable(name)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise UserError(f"{origin[name]} {first['input']}: {first['msg'].lower()}") from None
+
+
+def parser(prog: str, service: Service | None) -> Parser:
+    """One flag a setting; values stay text until the model checks them."""
+    result = Parser(
+        prog=prog,
+        allow_abbrev=False,
+        usage=f"{prog} [--flag value ...]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=COMMANDS if service is None else None,
+    )
+    result.add_argument("--version", action="version", version=f"flowmate {VERSION}")
+    groups = {key: result.add_argument_group(title) for key, title in GROUPS.items()}
+    for name, field in Settings.model_fields.items():
+        if service is not None and service not in extra(field)["services"]:
+            continue
+        names = [flag(name), *extra(field)["flags"]]
+        to = groups[group(field)]
+        if field.annotation is bool:
+            to.add_argument(*names, dest=name, action="store_const", const=True, help=text(name))
+        else:
+            to.add_argument(
+                *names,
+                dest=name,
+                action="append" if is_list(field) else "store",
+                metavar=extra(field)["metavar"] or choices(field) or "N",
+                help=text(name),
+            )
+    return result
+
+
+def text(name: str) -> str:
+    """Help of one setting: sentence, unit, default, variable."""
+    field = Settings.model_fields[name]
+    unit = f" [{extra(field)['unit']}]" if extra(field)["unit"] else ""
+    words = f"{field.description}{unit} (default {default(field)}; {variable(name)})"
+    return words.replace("%", "%%")
+
+
+def default(field: FieldInfo) -> str:
+    """The default, as help and docs show it."""
+    if field.default is False:
+        return "off"
+    return "none" if field.default in ("", ()) else str(field.default)
+
+
+def group(field: FieldInfo) -> str:
+    """Key in GROUPS: the service that a setting is most about, or none in particular."""
+    services = extra(field)["services"]
+    return "" if tuple(services) == EVERY else str(services[0])
+
+
+def is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is tuple
+
+
+def choices(field: FieldInfo) -> str:
+    return "|".join(get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
+
+
+def to_environ(settings: Settings) -> dict[str, str]:
+    """The same settings as environment variables, for a child process."""
+    result = {}
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if value != field.default:
+            result[variable(name)] = value if isinstance(value, str) else json.dumps(value)
+    return result
+
+
+def split(text: str) -> list[str]:
+    """A list from the environment."""
+    try:
+        items = json.loads(text)
+    except ValueError:
+        items = None  # a file may be called [1].pcap
+    return [str(item) for item in items] if isinstance(items, list) else text.split(",")
+
+
+def worker_count(settings: Settings) -> int:
+    """How many shards: what was asked for, or one for each core that capture leaves free."""
+    return settings.workers or max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+def host_port(text: str, name: str) -> tuple[str, int]:
+    """`127.0.0.1:33111`, `localhost:33111` or `[::1]:33111` in two. `name` is the setting's."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UserError(f"{flag(name)} {text}: give HOST:PORT, such as 127.0.0.1:33111")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)

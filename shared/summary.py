@@ -1,0 +1,70 @@
+"""The table at the end of a run, from the coordinator's health and its counts of streams."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from shared.columns import PROTOCOLS, SERVICES
+from shared.figures import count, duration, ranking, rate, size
+
+PROBLEMS_SHOWN = 5
+Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
+
+
+def count_streams(ask: Ask) -> tuple[dict[str, int], dict[str, int]]:
+    """Streams of each protocol and of each service. `ask` asks the coordinator."""
+
+    def total(field: str, value: str) -> int:
+        query = {"filter": {field: value, "include_hidden": True}, "limit": 1}
+        return int(ask("streams", query).get("total", 0))
+
+    protocols = {name: total("protocol", name) for name in PROTOCOLS.values()}
+    return protocols, {name: total("service", name) for name in SERVICES if name}
+
+
+def table(
+    health: Mapping[str, Any],
+    protocols: Mapping[str, int],
+    services: Mapping[str, int],
+    seconds: float,
+    output: str,
+) -> str:
+    """Lines of label and value. protocols, services: streams of each. seconds: of the run."""
+    rows = [(label, value) for label, value in _rows(health, protocols, services, output) if value]
+    status = health.get("run_status", "ended early")
+    head = f"flowmate: {status} after {duration(seconds)}"
+    return "\n".join([head, *(f"  {label:<10}{value}" for label, value in rows)])
+
+
+def _rows(
+    health: Mapping[str, Any],
+    protocols: Mapping[str, int],
+    services: Mapping[str, int],
+    output: str,
+) -> Iterator[tuple[str, str]]:
+    totals = health.get("totals", {})
+    packets, octets = totals.get("packets", 0), totals.get("bytes", 0)
+    per_second = health.get("rates", {}).get("packets_per_s", 0)
+    yield "packets", f"{count(packets)} · {size(octets)} · {rate(per_second)} packets/s"
+    split = ranking(protocols)
+    yield "streams", count(totals.get("streams", 0)) + (f" · {split}" if split else "")
+    yield "services", ranking(services)
+    yield "drops", ranking(health.get("drops", {})) or "none"
+    yield from _problems(health.get("sources", []))
+    yield "output", "" if output == "-" else output
+
+
+def _problems(sources: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    found = [
+        f"{Path(source['name']).name} at byte {count(problem['offset'])}: {problem['reason']}"
+        for source in sources
+        for problem in source.get("problems", [])
+    ]
+    label = "problems"
+    for text in found[:PROBLEMS_SHOWN]:
+        yield label, text
+        label = ""
+    damaged = sum(source.get("damaged", 0) for source in sources)
+    rest = max(damaged, len(found)) - min(len(found), PROBLEMS_SHOWN)
+    if rest > 0:
+        yield label, f"{count(rest)} more"

@@ -1,0 +1,335 @@
+"""Sockets: where services meet, high-water marks, and the lanes that carry packets.
+
+Addresses are `ipc://` files in one private folder, the run directory. A *lane* is capture's way
+to one shard. Packets travel either inside the messages (*inline*) or in shared-memory *slots*:
+the message then only says which slot, and the slot pushed back is the credit. Either way a full
+queue stops the reader, so nothing is lost and nothing grows.
+"""
+
+import mmap
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from shared.columns import PACKET
+from shared.schema import (
+    BatchHeader,
+    Credit,
+    Refusal,
+    Reply,
+    Request,
+    unpack,
+)
+
+Frames = Sequence[bytes | memoryview | zmq.Frame]
+REQUEST_DEADLINE_MS = 2000
+SLOTS_MIN, SLOTS_MAX = (
+    2,
+    8,
+)  # more slots than fit the cache make the copies slower, not the flow
+
+
+class Bus:
+    """The addresses of one run."""
+
+    def __init__(self, run_dir: str) -> None:
+        self.run_dir = Path(run_dir)
+
+    def _address(self, name: str) -> str:
+        return f"ipc://{self.run_dir / name}"
+
+    @property
+    def events(self) -> str:
+        """PULL of the coordinator: events of shards."""
+        return self._address("coordinator.events")
+
+    @property
+    def reports(self) -> str:
+        """PULL of the coordinator: reports of capture."""
+        return self._address("coordinator.reports")
+
+    @property
+    def requests(self) -> str:
+        """ROUTER of the coordinator."""
+        return self._address("coordinator.requests")
+
+    @property
+    def deltas(self) -> str:
+        """PUB of the coordinator: the delta log as it grows."""
+        return self._address("coordinator.deltas")
+
+    def packets(self, shard: int) -> str:
+        """PULL of a shard."""
+        return self._address(f"shard-{shard}.packets")
+
+    def credits(self, shard: int) -> str:
+        """PUSH of a shard: slots given back."""
+        return self._address(f"shard-{shard}.credits")
+
+    def shard_requests(self, shard: int) -> str:
+        """ROUTER of a shard."""
+        return self._address(f"shard-{shard}.requests")
+
+
+def open_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, hwm: int) -> zmq.Socket[bytes]:
+    """A socket that holds at most `hwm` messages each way and never delays the process's end."""
+    socket = context.socket(kind)
+    socket.set_hwm(hwm)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.RECONNECT_IVL, 10)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+    return socket
+
+
+# --------------------------------------------------------------------------------- requests
+def pack_reply(reply: Reply, columns: Sequence[Any] = ()) -> list[Any]:
+    return [reply.pack(), *columns]
+
+
+def refusal(code: str, message: str, hint: str = "") -> Reply:
+    return Reply(error=Refusal(code=code, message=message, hint=hint))
+
+
+def ask(
+    context: zmq.Context[zmq.Socket[bytes]],
+    address: str,
+    op: str,
+    args: dict[str, Any] | None = None,
+    timeout_ms: int = REQUEST_DEADLINE_MS,
+) -> tuple[Reply, list[bytes]]:
+    """One request, waited for. TimeoutError when nobody answers."""
+    socket = open_socket(context, zmq.REQ, 4)
+    try:
+        socket.connect(address)
+        socket.send(Request(op=op, args=args or {}).pack())
+        if not socket.poll(timeout_ms):
+            raise TimeoutError(f"{address} did not answer {op} within {timeout_ms} ms")
+        frames = socket.recv_multipart()
+        return unpack(Reply, frames[0], address), frames[1:]
+    finally:
+        socket.close()
+
+
+# ------------------------------------------------------------------------------------ lanes
+class Slot:
+    """Room for one batch: PACKET rows and payload bytes."""
+
+    def __init__(self, memory: memoryview | mmap.mmap, base: int, rows: int, payload: int) -> None:
+        self.rows: NDArray[np.void] = np.frombuffer(memory, PACKET, rows, base)
+        self.payload: NDArray[np.uint8] = np.frombuffer(
+            memory, np.uint8, payload, base + rows * PACKET.itemsize
+        )
+        self.tracker: zmq.MessageTracker | None = None
+
+
+def slot_bytes(rows: int, payload: int) -> int:
+    """Size of a slot, padded to a page."""
+    return -(-(rows * PACKET.itemsize + payload) // 4096) * 4096
+
+
+def lane_name(shard: int, slots: int, rows: int, payload: int) -> str:
+    """The file of a lane says its own layout."""
+    return f"lane-{shard}-{secrets.token_hex(4)}-{slots}-{rows}-{payload}"
+
+
+class LaneSender:
+    """Capture's end of a lane.
+
+    rows, payload: capacity of a batch, packets and bytes. depth: batches that may wait.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        bus: Bus,
+        shard: int,
+        *,
+        rows: int,
+        payload: int,
+        depth: int,
+        inline: bool,
+    ) -> None:
+        self.shard = shard
+        self.inline = inline
+        self.seq = 0
+        count = min(max(depth, SLOTS_MIN), SLOTS_MAX)
+        self.socket = open_socket(context, zmq.PUSH, count)
+        self.socket.connect(bus.packets(shard))
+        self.credits = open_socket(context, zmq.PULL, count + 1)
+        self.credits.connect(bus.credits(shard))
+        self.name = "" if inline else lane_name(shard, count, rows, payload)
+        self.path = bus.run_dir / self.name
+        size = slot_bytes(rows, payload)
+        self._memory = mmap.mmap(-1, count * size) if inline else self._share(count * size)
+        self.slots = [Slot(self._memory, i * size, rows, payload) for i in range(count)]
+        self.free = list(range(count))
+
+    def _share(self, size: int) -> mmap.mmap:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660)
+        try:
+            os.posix_fallocate(descriptor, 0, size)  # a full tmpfs is an error here, not a SIGBUS
+            return mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
+
+    def acquire(self, timeout_ms: int) -> int | None:
+        """A free slot's index; None when the shard gave none back in time."""
+        self._collect(0)
+        if not self.free:
+            self._collect(timeout_ms)
+        return self.free.pop() if self.free else None
+
+    def _collect(self, timeout_ms: int) -> None:
+        """Take back what the shard (slots) or ZeroMQ (inline) has done with."""
+        if self.inline:
+            self._collect_inline(timeout_ms)
+            return
+        if timeout_ms and not self.credits.poll(timeout_ms):
+            return
+        while True:
+            try:
+                frame = self.credits.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            credit = unpack(Credit, frame, f"credits of shard {self.shard}")
+            if credit.lane == self.name:
+                self.free.append(credit.slot)
+
+    def _collect_inline(self, timeout_ms: int) -> None:
+        waiting = [i for i, slot in enumerate(self.slots) if slot.tracker is not None]
+        if timeout_ms and waiting:
+            oldest = self.slots[waiting[0]].tracker
+            assert oldest is not None
+            try:
+                oldest.wait(timeout_ms / 1000)
+            except zmq.NotDone:
+                return
+        for i in waiting:
+            tracker = self.slots[i].tracker
+            if tracker is not None and tracker.done:
+                self.slots[i].tracker = None
+                self.free.append(i)
+
+    def send(self, index: int, rows: int, payload: int, now_ns: int) -> bool:
+        """Hand slot `index` to the shard. False when its queue is full: try again."""
+        slot = self.slots[index]
+        header = BatchHeader(
+            kind="packets",
+            seq=self.seq,
+            rows=rows,
+            payload_bytes=payload,
+            now_ns=now_ns,
+            lane=self.name,
+            slot=-1 if self.inline else index,
+        ).pack()
+        try:
+            if self.inline:
+                frames = [
+                    header,
+                    slot.rows[:rows].view(np.uint8),
+                    slot.payload[:payload],
+                ]
+                tracker = self.socket.send_multipart(frames, zmq.NOBLOCK, copy=False, track=True)
+                slot.tracker = tracker
+            else:
+                self.socket.send(header, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        self.seq += 1
+        return True
+
+    def say(self, kind: str, now_ns: int) -> bool:
+        """A message without packets: `tick` or `end`. False when the queue is full."""
+        assert kind in ("tick", "end")
+        header = BatchHeader(kind=kind, seq=self.seq, now_ns=now_ns)  # type: ignore[arg-type]
+        try:
+            self.socket.send(header.pack(), zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        self.seq += 1
+        return True
+
+    def close(self) -> None:
+        self.socket.close(linger=1000)
+        self.credits.close()
+        if not self.inline:
+            self.path.unlink(missing_ok=True)
+
+
+class Received:
+    """One batch at the shard: PACKET rows and payload bytes, valid until `LaneReceiver.done`."""
+
+    def __init__(
+        self, header: BatchHeader, rows: NDArray[np.void], payload: NDArray[np.uint8]
+    ) -> None:
+        self.header, self.rows, self.payload = header, rows, payload
+
+
+class LaneReceiver:
+    """The shard's end of its lanes: a second capture, or a restarted one, simply brings its own."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], bus: Bus, shard: int, depth: int
+    ) -> None:
+        self.bus = bus
+        self.socket = open_socket(context, zmq.PULL, depth)
+        self.socket.bind(bus.packets(shard))
+        self.credits = open_socket(context, zmq.PUSH, 4 * SLOTS_MAX)
+        self.credits.bind(bus.credits(shard))
+        self.edge = f"packets of shard {shard}"
+        self._lanes: dict[str, list[Slot]] = {}
+        self._owed: list[bytes] = []
+
+    def receive(self) -> Received | None:
+        """The next batch, or None when nothing waits. SchemaError for what is no batch."""
+        try:
+            frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return None
+        header = unpack(BatchHeader, frames[0].buffer, self.edge)
+        if header.slot >= 0:
+            slot = self._slots(header.lane)[header.slot]
+            return Received(header, slot.rows[: header.rows], slot.payload[: header.payload_bytes])
+        if len(frames) < 3:
+            return Received(header, np.empty(0, PACKET), np.empty(0, np.uint8))
+        rows = np.frombuffer(frames[1].buffer, PACKET)
+        return Received(header, rows, np.frombuffer(frames[2].buffer, np.uint8))
+
+    def _slots(self, name: str) -> list[Slot]:
+        if name not in self._lanes:
+            count, rows, payload = (int(part) for part in name.split("-")[3:])
+            descriptor = os.open(self.bus.run_dir / name, os.O_RDWR)
+            try:
+                memory = mmap.mmap(descriptor, 0)
+            finally:
+                os.close(descriptor)
+            size = slot_bytes(rows, payload)
+            self._lanes[name] = [Slot(memory, i * size, rows, payload) for i in range(count)]
+        return self._lanes[name]
+
+    def done(self, batch: Received) -> None:
+        """Give the batch's slot back: its rows and bytes may be overwritten from now on."""
+        if batch.header.slot >= 0:
+            credit = Credit(lane=batch.header.lane, slot=batch.header.slot)
+            self._owed.append(credit.pack())
+            self.pay()
+
+    def pay(self) -> None:
+        """Send the credits that are owed. Those of a capture that is gone, or not yet connected,
+        wait; there are never more than its slots."""
+        while self._owed:
+            try:
+                self.credits.send(self._owed[0], zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            del self._owed[0]
+
+    def close(self) -> None:
+        self.credits.close(linger=1000)
+        self.socket.close()

@@ -1,0 +1,118 @@
+"""Messages: what they look like on the wire, and what a receiver refuses."""
+
+import msgpack
+import pytest
+from pydantic import ValidationError
+
+from shared import schema
+from shared.schema import (
+    SCHEMA_VERSION,
+    BatchHeader,
+    CaptureReport,
+    ContentQuery,
+    Credit,
+    EventsHeader,
+    Message,
+    Problem,
+    Refusal,
+    Reply,
+    Request,
+    SchemaError,
+    SourceReport,
+    StreamFilter,
+    StreamsQuery,
+    unpack,
+)
+
+MESSAGES: list[Message] = [
+    BatchHeader(kind="packets", seq=3, rows=2, payload_bytes=9, lane="lane-0", slot=1),
+    Credit(lane="lane-0", slot=1),
+    EventsHeader(kind="events", seq=0, shard=1, instance="a1", events=4, stats={"packets": 9}),
+    CaptureReport(
+        kind="report",
+        seq=1,
+        instance="c1",
+        sources=[
+            SourceReport(
+                name="a.pcap",
+                kind="pcap",
+                status="reading",
+                damaged=1,
+                problems=[Problem(offset=24, reason="record cut short")],
+            )
+        ],
+        stats={"packets": 2},
+    ),
+    Request(op="health"),
+    Reply(result={"status": "ok"}),
+    Reply(error=Refusal(code="not_found", message="no such stream", hint="list them")),
+    StreamsQuery(filter=StreamFilter(protocol="tcp", port=80), order="oldest", limit=5, cursor=9),
+    ContentQuery(stream_id=1, row=2, direction=1, start=3, len=4),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_comes_back_as_it_went(message: Message) -> None:
+    assert unpack(type(message), message.pack(), "here") == message
+    assert unpack(type(message), memoryview(message.pack()), "here") == message
+
+
+# Written by hand after the msgpack specification: a change here is a change of SCHEMA_VERSION.
+GOLDEN = [
+    (Credit(lane="l", slot=1), "83 a1 76 01 a4 6c616e65 a1 6c a4 736c6f74 01"),
+    (Request(op="health"), "83 a1 76 01 a2 6f70 a6 6865616c7468 a4 61726773 80"),
+]
+
+
+@pytest.mark.parametrize(("message", "octets"), GOLDEN)
+def test_golden_bytes(message: Message, octets: str) -> None:
+    assert SCHEMA_VERSION == 1
+    assert message.pack() == bytes.fromhex(octets)
+
+
+def packed(**fields: object) -> bytes:
+    return bytes(msgpack.packb({"v": SCHEMA_VERSION, **fields}))
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (b"", "not a msgpack message"),
+        (b"\xc1", "not a msgpack message"),
+        (msgpack.packb([1, 2]), "a message is a map, this is list"),
+        (msgpack.packb({"lane": "l", "slot": 1}), "schema version None"),
+        (msgpack.packb({"v": 99, "lane": "l", "slot": 1}), "schema version 99"),
+        (packed(lane="l", slot=-1), "Credit.slot"),
+        (packed(lane="l", slot="1"), "Credit.slot"),
+        (packed(lane="l"), "Credit.slot"),
+        (packed(lane="l", slot=1, more=2), "Credit.more"),
+    ],
+)
+def test_a_receiver_refuses_what_is_no_message(frame: bytes, words: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        unpack(Credit, frame, "credits of shard 0")
+    assert str(caught.value).startswith("credits of shard 0: ")
+    assert words in str(caught.value)
+
+
+def test_both_versions_are_named() -> None:
+    frame = msgpack.packb({"v": SCHEMA_VERSION + 1, "op": "health", "args": {}})
+    with pytest.raises(
+        SchemaError, match=rf"version {SCHEMA_VERSION + 1}.*speaks {SCHEMA_VERSION}"
+    ):
+        unpack(Request, frame, "requests")
+
+
+def test_a_message_does_not_change() -> None:
+    with pytest.raises(ValidationError):
+        setattr(MESSAGES[0], "v", 2)  # noqa: B010  the type checker knows it
+
+
+def test_every_message_is_tried() -> None:
+    kinds = {
+        kind
+        for kind in vars(schema).values()
+        if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
+    }
+    inner = {Problem, SourceReport, Refusal, StreamFilter}
+    assert kinds - inner == {type(message) for message in MESSAGES}
