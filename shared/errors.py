@@ -1,4 +1,4 @@
-"""The user's mistakes, told in one line. The world's (damage, loss) are counted, ours are asserts."""
+"""The user's mistakes, told in one line. The world's (damage, loss) are counted, ours asserted."""
 
 
 class UserError(Exception):

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import zmq
 
@@ -127,4 +127,4 @@ def run_service(
 
 def new_context() -> zmq.Context[zmq.Socket[bytes]]:
     """The process's ZeroMQ context: one I/O thread, as much as one machine's queues need."""
-    return cast("zmq.Context[zmq.Socket[bytes]]", zmq.Context(io_threads=1))
+    return zmq.Context(io_threads=1)

@@ -230,7 +230,7 @@ class LaneSender:
         ).pack()
         try:
             if self.inline:
-                frames = [
+                frames: list[Any] = [
                     header,
                     slot.rows[:rows].view(np.uint8),
                     slot.payload[:payload],

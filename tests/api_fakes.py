@@ -109,7 +109,9 @@ class FakeCoordinator(FakeService):
     def say(self, kind: str = "stats", **fields: Any) -> int:
         """Append a delta and publish it."""
         cursor = len(self.log) + 1
-        self.log.append({"cursor": cursor, "kind": kind, **fields})
+        self.log.append(
+            {"cursor": cursor, "coordinator": self.instance, "kind": kind, "ts_us": 1, **fields}
+        )
         self._publisher.send(msgpack.packb(self.log[-1]))
         return cursor
 
@@ -162,7 +164,7 @@ class FakeCoordinator(FakeService):
             "latest": latest,
             "missed": missed,
             "deltas": deltas,
-            "instance": self.instance,
+            "coordinator": self.instance,
         }
         return Reply(result=result), []
 

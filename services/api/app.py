@@ -11,6 +11,7 @@ from services.api.auth import Guard
 from services.api.backend import Backend, Refused
 from services.api.edge import Edge
 from services.api.feed import Feed
+from services.api.openapi import Described
 from shared.settings import Settings
 
 DESCRIPTION = """
@@ -26,7 +27,7 @@ longer, and only when asked to. A server with a token wants it with every reques
 
 def create_app(settings: Settings) -> FastAPI:
     """The routes. `Backend` and `Feed` live as long as the app's lifespan."""
-    app = FastAPI(
+    app = Described(
         title="flowmate",
         version="1",
         description=DESCRIPTION.strip(),

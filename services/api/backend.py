@@ -18,7 +18,13 @@ from shared.wire import REQUEST_DEADLINE_MS, Bus, open_socket
 # The answer must be with the client within the deadline: a quarter of a second to get there.
 DEADLINE_S = REQUEST_DEADLINE_MS / 1000 - 0.25
 SOCKETS = 16  # requests under way at one peer; more wait their turn, within their deadline
-STATUS_OF_REFUSAL = {"bad_value": 400, "disabled": 404, "not_found": 404, "evicted": 410}
+STATUS_OF_REFUSAL = {
+    "bad_value": 400,
+    "disabled": 404,
+    "not_found": 404,
+    "evicted": 410,
+    "internal": 500,
+}
 
 log = logging.getLogger("api")
 

@@ -6,6 +6,7 @@ restarted are all the same case, and any number of clients costs the coordinator
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -15,13 +16,15 @@ import zmq
 from pydantic import BaseModel, ValidationError
 
 from services.api.backend import Backend, Refused, deadline
-from services.api.problems import Problem
+from services.api.problems import Problem, internal_fault
 from services.api.window import Window
 
 PAGE = 1024  # deltas read at a time
 IDLE_S = 1.0  # the log is looked at this often when no bell rings
 WINDOW_BYTES = 64 << 20
 WAITING_MAX = 1024  # clients that may wait at a time
+
+log = logging.getLogger("api")
 
 
 class Page(BaseModel):
@@ -31,7 +34,7 @@ class Page(BaseModel):
     latest: int
     missed: bool
     deltas: list[dict[str, Any]]
-    instance: str = ""  # of the coordinator; another one has another log
+    coordinator: str = ""  # the instance; another one has another log
 
 
 class Feed:
@@ -42,7 +45,7 @@ class Feed:
         self.closed = False
         self.waiting = 0
         self._backend = backend
-        self._instance: str | None = None
+        self._coordinator: str | None = None
         self._trouble: Problem | None = backend.coordinator.unavailable("has not answered yet")
         self._bell = asyncio.Event()
         self._look = asyncio.Event()
@@ -140,6 +143,9 @@ class Feed:
                 self._trouble = refused.problem
             except Problem as problem:
                 self._trouble = problem
+            except Exception:  # whatever it was, all who wait here depend on the next look
+                log.exception("the delta log could not be read")
+                self._trouble = internal_fault()
             self._tell()
             with suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_S):
@@ -150,9 +156,9 @@ class Feed:
         self._look = asyncio.Event()
 
     async def _catch_up(self) -> None:
-        if self._instance is None:
+        if self._coordinator is None:
             page = await self._read(0, 1)
-            self._instance = page.instance
+            self._coordinator = page.coordinator
             self.window.start_at(max(0, page.latest - self.window.capacity // 2))
         while True:
             page = await self._read(self.window.latest, PAGE)
@@ -171,8 +177,8 @@ class Feed:
 
     def _take(self, page: Page) -> None:
         latest = self.window.latest
-        restarted = page.instance != self._instance or page.latest < latest
-        self._instance = page.instance
+        restarted = page.coordinator != self._coordinator or page.latest < latest
+        self._coordinator = page.coordinator
         if restarted or page.missed or (page.latest > latest and not page.deltas):
             # A new log: cursors of the old one must not find their like in it.
             self.window.start_at(page.latest)

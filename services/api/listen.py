@@ -18,11 +18,11 @@ def bind(settings: Settings) -> socket.socket:
         raise UserError("no address to listen on: give --api-listen, such as 127.0.0.1:33111")
     host, port = host_port(settings.api_listen, "api_listen")
     try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise _unusable(settings, error) from None
+    # A name may have both: every client of `localhost` tries IPv4.
+    family, kind, proto, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     if not is_loopback(str(address[0])) and not settings.api_token:
         raise UserError(
             f"--api-listen {settings.api_listen}: others can reach this address; give --api-token"

@@ -39,6 +39,7 @@ class OneOf:
 
 ProtocolName = Annotated[str, OneOf(tuple(PROTOCOLS.values()))]
 ServiceName = Annotated[str, OneOf(SERVICES[1:])]
+ServiceFilter = Annotated[str, OneOf(("unknown", *SERVICES[1:]))]
 ContentKind = Annotated[str, OneOf(CONTENT_KINDS)]
 Status = Annotated[str, OneOf(STATUSES)]
 

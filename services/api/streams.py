@@ -5,7 +5,7 @@ import ipaddress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from services.api.backend import Answer, Backend, Refused, deadline
@@ -15,7 +15,7 @@ from services.api.models import (
     MICROS_MAX,
     ContentKind,
     ProtocolName,
-    ServiceName,
+    ServiceFilter,
     Status,
     StreamDetail,
     StreamPage,
@@ -27,6 +27,16 @@ from shared.schema import SchemaError, StreamFilter, StreamsQuery
 RETENTION_S = 1.0  # a row is worth having without it
 
 router = APIRouter()
+
+
+# The usual ways to write an address or a block. More is taken: whatever ipaddress can read.
+OCTET, GROUP = "(25[0-5]|(2[0-4]|1[0-9]|[1-9])?[0-9])", "[0-9A-Fa-f]{1,4}"
+ADDRESSES = [
+    {"type": "string", "format": "ipv4"},
+    {"type": "string", "format": "ipv6"},
+    {"type": "string", "pattern": f"^{OCTET}([.]{OCTET}){{3}}/(3[0-2]|[12]?[0-9])$"},
+    {"type": "string", "pattern": f"^{GROUP}(:{GROUP}){{0,6}}::/(12[0-8]|(1[01]|[1-9])?[0-9])$"},
+]
 
 
 def _address(value: str) -> str:
@@ -45,10 +55,10 @@ class StreamsParameters(BaseModel):
     only_matched: bool = Field(False, description="streams with a pattern's match")
     include_hidden: bool = False
     protocol: ProtocolName | None = None
-    service: ServiceName | None = None
+    service: ServiceFilter | None = None
     port: int | None = Field(None, ge=0, le=65535, description="of either endpoint")
-    addr: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, max_length=64, description="of either endpoint: an address or a CIDR block"
+    addr: Annotated[str, AfterValidator(_address), WithJsonSchema({"anyOf": ADDRESSES})] | None = (
+        Field(None, description="of either endpoint: an address or a CIDR block")
     )
     content_kind: ContentKind | None = None
     status: Status | None = None

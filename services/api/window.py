@@ -3,6 +3,8 @@
 Cursors count from 1 without holes; a delta is kept as the JSON that every client gets.
 """
 
+ANSWER_BYTES = 1 << 20  # of deltas that are handed out together, or the first one
+
 
 class Window:
     """Deltas (oldest, latest]. capacity: deltas kept at most; max_bytes: of their JSON."""
@@ -35,5 +37,12 @@ class Window:
         """Up to `limit` deltas that follow `cursor`; None when some that did are not held."""
         if not self.latest - len(self._deltas) <= cursor <= self.latest:
             return None
-        last = min(cursor + limit, self.latest)
-        return [self._deltas[i] for i in range(cursor + 1, last + 1)]
+        found: list[bytes] = []
+        size = 0
+        for position in range(cursor + 1, min(cursor + limit, self.latest) + 1):
+            delta = self._deltas[position]
+            size += len(delta)
+            if found and size > ANSWER_BYTES:
+                break
+            found.append(delta)
+        return found

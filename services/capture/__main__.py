@@ -1,4 +1,4 @@
-"""The capture service: sources in, batches for the shards out, a report of both to the coordinator."""
+"""The capture service: sources in, batches for the shards out, reports to the coordinator."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from services.capture.bpf import CaptureFilter
 from services.capture.capture_file import open_captures
 from services.capture.dump import Dump
 from services.capture.pump import Pump
-from services.capture.router import Router, Stopped
+from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
 from shared.schema import CaptureReport, Problem, SourceReport
@@ -54,7 +54,7 @@ class Capture:
             for source in self.sources:
                 self._read(source)
             self.router.flush()
-        except Stopped:
+        except StoppedError:
             self.log.warning("stopped while a shard was full; its last batch was not taken")
         self._end()
         failed = all(source.state.status == "failed" for source in self.sources)

@@ -27,6 +27,7 @@ from services.capture.window import Window
 from shared.columns import RECORD
 
 MAGIC_BYTES = 4
+STRANGER_BYTES = 8  # looked at to say what an input is instead
 TURNS = 4  # through the window in one read: recognise, decompress, recognise, find records
 
 # What people give by mistake, by its first bytes, and what helps.
@@ -163,6 +164,8 @@ class CaptureReader:
             self._codec = f", {codec.name}"
             window.replace(Decompressed(window.input, codec, window.head(window.left)))
             return MAGIC_BYTES
+        if len(head) < STRANGER_BYTES and head[:MAGIC_BYTES] != PCAPNG_MAGIC:
+            return STRANGER_BYTES
         try:
             self._format = self._format_of(head)
         except ValueError as error:
@@ -213,5 +216,5 @@ def describe_stranger(head: bytes) -> str:
             return told
     if codec := codec_of(head):
         return f"is compressed twice; decompress it once ({codec.name} inside)"
-    start = head[:8].hex(" ")
+    start = head[:STRANGER_BYTES].hex(" ")
     return f"is not a pcap or pcapng file (begins with {start}); editcap may be able to convert it"

@@ -1,4 +1,4 @@
-"""Packets to shards: each flow always to the same one, in order, and no faster than it takes them."""
+"""Packets to shards: a flow always to the same one, in order, no faster than it takes them."""
 
 import time
 from collections.abc import Callable
@@ -14,14 +14,14 @@ T = TypeVar("T")
 WAIT_MS = 100  # for a slot, before looking whether it is time to stop
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Told to stop while waiting for a shard."""
 
 
 class Router:
     """One open batch a lane.
 
-    should_stop is asked while a full lane is waited for; `Stopped` is raised when it says so.
+    should_stop is asked while a full lane is waited for; `StoppedError` is raised when it says so.
     """
 
     def __init__(self, lanes: list[LaneSender], should_stop: Callable[[], bool]) -> None:
@@ -89,6 +89,6 @@ class Router:
         began = time.monotonic()
         while (result := attempt()) is None:
             if self.should_stop():
-                raise Stopped
+                raise StoppedError
         self.waited_s += time.monotonic() - began
         return result

@@ -64,7 +64,9 @@ class DeltaLog:
             return answer | {"cursor": self.latest, "missed": True, "deltas": []}
         deltas: list[Delta] = []
         size = 0
-        for position in range(cursor - oldest + 1, min(len(self._packed), cursor - oldest + 1 + limit)):
+        for position in range(
+            cursor - oldest + 1, min(len(self._packed), cursor - oldest + 1 + limit)
+        ):
             packed = self._packed[position]
             size += len(packed)
             if deltas and size > REPLY_BYTES_MAX:

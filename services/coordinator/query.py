@@ -33,7 +33,7 @@ Column = Callable[[str], NDArray[Any]]  # a column of EVENT, or `marks`, by name
 Condition = Callable[[Column], Mask]
 
 
-class BadValue(ValueError):
+class BadValueError(ValueError):
     """A filter's value that means nothing; `hint` says what would."""
 
     def __init__(self, message: str, hint: str) -> None:
@@ -53,7 +53,7 @@ class Page:
 
 
 def page(inventory: Inventory, query: StreamsQuery) -> Page:
-    """The streams after `query.cursor` in the query's order. BadValue names a wrong filter."""
+    """The streams after `query.cursor` in the query's order. BadValueError names a wrong filter."""
     mask = matching(inventory, query.filter)
     marks = inventory.marks[: mask.size]
     hidden = 0
@@ -123,7 +123,7 @@ def searchers() -> ThreadPoolExecutor:
 
 # ------------------------------------------------------------------------------- conditions
 def conditions_of(wanted: StreamFilter) -> Iterator[Condition]:
-    """One for each field that is given. BadValue for a value that means nothing."""
+    """One for each field that is given. BadValueError for a value that means nothing."""
     if wanted.only_favorites:
         yield lambda column: column("marks") & k.FAVORITE != 0
     if wanted.only_matched or wanted.tag is not None:
@@ -184,7 +184,7 @@ def within(text: str) -> Condition:
     try:
         block = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
-        raise BadValue(
+        raise BadValueError(
             f"addr {text!r} is no address and no block", "such as 10.1.2.3, 10.0.0.0/8, fe80::/10"
         ) from None
     net, bits = int(block.network_address), int(block.netmask)
@@ -194,7 +194,8 @@ def within(text: str) -> Condition:
 
     def condition(column: Column) -> Mask:
         found: Mask = ends_within(column, "a", halves) | ends_within(column, "b", halves)
-        return found & (column("family") == block.version)
+        found &= column("family") == block.version
+        return found
 
     return condition
 
@@ -212,7 +213,7 @@ def ends_within(column: Column, end: str, halves: list[tuple[int, int]]) -> Mask
 def code_of(field: str, value: str, codes: dict[str, int]) -> int:
     """The number that stands for a name in the columns."""
     if value not in codes:
-        raise BadValue(f"{field} {value!r} is not known", "one of " + ", ".join(codes))
+        raise BadValueError(f"{field} {value!r} is not known", "one of " + ", ".join(codes))
     return codes[value]
 
 

@@ -3,8 +3,8 @@
 import os
 import socket
 import sys
-import time
 import uuid
+from typing import Literal
 
 import numpy as np
 import zmq
@@ -68,9 +68,7 @@ class Shard:
         self.index = index
         self.tables = Tables(self.settings, max(1, shards))
         self.worker = Worker(self.tables, index, self._tell)
-        self.requests = Requests(
-            ContentReader(self.tables), self.settings.max_stream_slice_bytes
-        )
+        self.requests = Requests(ContentReader(self.tables), self.settings.max_stream_slice_bytes)
         messages = max(2, self.settings.event_queue_depth // self.settings.batch_size)
         self.events = open_socket(self.context, zmq.PUSH, messages)
         self.events.connect(self.bus.events)
@@ -102,7 +100,7 @@ class Shard:
             self.worker.now_ns = batch.header.now_ns
             self.worker.finish()
             self.ended = True
-            self._send(EventsHeader(kind="end", **self._about()), [])
+            self._send(self._header("end"), [])
         elif batch.header.kind == "tick":
             self.worker.tick(batch.header.now_ns)
         else:
@@ -110,35 +108,32 @@ class Shard:
             self.worker.take(batch.rows, batch.payload, batch.header.now_ns)
             self.lanes.done(batch)
 
-    def _about(self) -> dict[str, object]:
-        return {
-            "seq": self.seq,
-            "shard": self.index,
-            "instance": self.instance,
-            "now_ns": self.worker.now_ns,
-            "stats": self.worker.stats(),
-        }
+    def _header(self, kind: Literal["events", "end"], events: int = 0, previews: int = 0) -> bytes:
+        return EventsHeader(
+            kind=kind,
+            seq=self.seq,
+            shard=self.index,
+            instance=self.instance,
+            snapshot=self.snapshot,
+            events=events,
+            previews=previews,
+            now_ns=self.worker.now_ns,
+            stats=self.worker.stats(),
+        ).pack()
 
     def _tell(
         self, events: NDArray[np.void], previews: NDArray[np.void], octets: NDArray[np.uint8]
     ) -> None:
         if self.settings.disable_stream_inventory:
             return
-        header = EventsHeader(
-            kind="events",
-            snapshot=self.snapshot,
-            events=events.size,
-            previews=previews.size,
-            **self._about(),  # type: ignore[arg-type]
-        )
-        self._send(header, [events, previews, octets])
+        header = self._header("events", events.size, previews.size)
+        self._send(header, [events.tobytes(), previews.tobytes(), octets.tobytes()])
 
-    def _send(self, header: EventsHeader, columns: list[NDArray[np.void]]) -> None:
+    def _send(self, header: bytes, columns: list[bytes]) -> None:
         """Wait for room in the coordinator's queue, and answer requests meanwhile."""
-        frames = [header.pack(), *(column.tobytes() for column in columns)]
         while not self.stop.requested or self.ended:
             if self.events.poll(20, zmq.POLLOUT):
-                self.events.send_multipart(frames, zmq.NOBLOCK)
+                self.events.send_multipart([header, *columns], zmq.NOBLOCK)
                 self.seq += 1
                 return
             self._answer()
@@ -170,9 +165,7 @@ class Shard:
             return None
 
     def _heartbeat(self) -> None:
-        self._ask(
-            "heartbeat", {"shard": self.index, "instance": self.instance, "seq": self.seq}
-        )
+        self._ask("heartbeat", {"shard": self.index, "instance": self.instance, "seq": self.seq})
 
     def _control(self) -> None:
         reply = self._reply()
@@ -199,7 +192,7 @@ class Shard:
         self.worker.tell_all_again()
         self.snapshot = False
         if self.ended:
-            self._send(EventsHeader(kind="end", **self._about()), [])  # type: ignore[arg-type]
+            self._send(self._header("end"), [])
 
     def run(self) -> int:
         """Work until told to stop."""

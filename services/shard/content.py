@@ -12,7 +12,7 @@ from shared.columns import CLOSE_SENT, LIVE
 FIRST_GUESS = 4096  # extents of a stream; more are listed in a second go
 
 
-class NotRetained(LookupError):
+class NotRetainedError(LookupError):
     """The shard has no such stream any more, or keeps no content."""
 
 
@@ -46,12 +46,12 @@ class ContentReader:
         self.tables = tables
 
     def check(self, row: int, stream_id: int) -> None:
-        """NotRetained unless the row still is that stream."""
+        """NotRetainedError unless the row still is that stream."""
         flows = self.tables.flows
         if row >= flows.size or int(flows[row]["stream_id"]) != stream_id:
-            raise NotRetained("evicted")
+            raise NotRetainedError("evicted")
         if not flows[row]["marks"] & (LIVE | CLOSE_SENT):
-            raise NotRetained("evicted")
+            raise NotRetainedError("evicted")
 
     def emitted(self, row: int, direction: int) -> int:
         """The next logical offset of a direction."""
@@ -60,14 +60,12 @@ class ContentReader:
     def extents(self, row: int, direction: int) -> Extents:
         """List the retained extents of one direction."""
         tables, room = self.tables, FIRST_GUESS
-        chain = np.array([tables.flows[row]["chain"]], np.uint64)
         while True:
             columns = [np.empty(room, np.uint64) for _ in range(3)]
             times, retained = np.empty(room, np.int64), np.zeros(2, np.uint64)
             count = list_extents(
-                chain, row, direction, tables.ring64, tables.state, tables.config,
-                columns[0], columns[1], columns[2], times, retained,
-            )  # fmt: skip
+                tables.columns, row, direction, columns[0], columns[1], columns[2], times, retained
+            )
             if count <= room:
                 break
             room = count

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.shard.content import ContentReader, NotRetained
+from services.shard.content import ContentReader, NotRetainedError
 from shared.schema import ContentQuery, Message, Reply, Request, SchemaError, unpack
 from shared.wire import pack_reply, refusal
 
@@ -42,7 +42,7 @@ class Requests:
         except ValidationError as error:
             first = error.errors()[0]
             return pack_reply(refusal("bad_value", f"{first['loc'][0]}: {first['msg']}"))
-        except NotRetained:
+        except NotRetainedError:
             return pack_reply(
                 refusal(
                     "not_found",

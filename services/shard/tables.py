@@ -31,7 +31,7 @@ QUIET_NS = 1_000_000_000
 
 
 def zeros(nbytes: int) -> NDArray[np.uint8]:
-    """Zeroed bytes from fresh pages, huge ones where the kernel has them: 20 times faster to fill."""
+    """Zeroed bytes from fresh pages, huge ones where there are: 20 times faster to fill."""
     memory = mmap.mmap(-1, max(nbytes, mmap.PAGESIZE))
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
@@ -55,7 +55,7 @@ class Tables:
         self.retains = self.budget >= LEAST_CONTENT
         self.flows = rows_of(FLOW, rows)
         self.dirs = rows_of(DIRECTION, 2 * rows)
-        self.index = zeros(8 * slots).view(np.uint64)
+        self.slots = zeros(8 * slots).view(np.uint64)
         self.free = np.zeros(rows, np.uint32)
         self.ghosts = np.zeros(GHOSTS, np.uint64)
         self.nodes = rows_of(HELD, NODES)
@@ -74,6 +74,7 @@ class Tables:
         self.ring8 = zeros(self.ring_bytes)
         self.ring64 = self.ring8.view(np.uint64)
         self.config = self._config(settings, slots)
+        self.columns = s.ShardColumns(*(getattr(self, name) for name in s.ShardColumns._fields))
 
     def _config(self, settings: Settings, slots: int) -> NDArray[np.int64]:
         config = np.zeros(s.CONFIG_LEN, np.int64)

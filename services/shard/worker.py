@@ -1,4 +1,4 @@
-"""One shard's work on a batch: track, store, inspect, tell. Python touches a batch, never a packet."""
+"""One shard's work on a batch: track, store, inspect, tell."""
 
 from collections.abc import Callable
 
@@ -38,11 +38,7 @@ class Worker:
         self.now_ns = now_ns
         at = 0
         while at < packets.size:
-            at = track(
-                packets, at, t.flows, t.dirs, t.index, t.free, t.ghosts, t.nodes, payload,
-                t.ring8, t.ring64, t.groups, t.chunks, t.dirty, t.port_service,
-                t.state, t.counters, t.config,
-            )  # fmt: skip
+            at = track(t.columns, packets, at, payload)
             self._store(payload)
             if at < packets.size:
                 self._tell_events()
@@ -54,10 +50,7 @@ class Worker:
         """Time has passed: look for idle streams, and tell what changed."""
         t = self.tables
         self.now_ns = now_ns
-        sweep(
-            SWEEP_ROWS, self.now_ns, t.flows, t.dirs, t.nodes, t.ring64, t.groups, t.dirty,
-            t.state, t.counters, t.config,
-        )  # fmt: skip
+        sweep(t.columns, SWEEP_ROWS, now_ns)
         self._store(NO_BYTES)
         self._tell_events()
 
@@ -65,18 +58,15 @@ class Worker:
         """The input has ended: every stream is closed and told."""
         t, row = self.tables, 0
         while row < int(t.state[s.USED_ROWS]):
-            row = close_all(
-                row, self.now_ns, t.flows, t.dirs, t.nodes, t.ring64, t.groups, t.dirty,
-                t.state, t.counters, t.config,
-            )  # fmt: skip
+            row = close_all(t.columns, row, self.now_ns)
             self._store(NO_BYTES)
             self._tell_events()
 
     def tell_all_again(self) -> None:
-        """Every stream of the table as if it had just been opened: for a coordinator that lost it."""
+        """Tell every stream of the table as if it had just been opened: a coordinator lost it."""
         t, row = self.tables, 0
         while row < int(t.state[s.USED_ROWS]):
-            row = snapshot_rows(row, t.flows, t.dirty, t.state, t.counters)
+            row = snapshot_rows(t.columns, row)
             self._tell_events()
 
     def _store(self, payload: NDArray[np.uint8]) -> None:
@@ -84,23 +74,15 @@ class Worker:
         t = self.tables
         count = int(t.state[s.GROUPS])
         if count:
-            store_groups(
-                0, t.flows, t.groups, count, t.chunks, payload, t.ring8, t.ring64,
-                t.state, t.counters, t.config,
-            )  # fmt: skip
-            inspect_groups(
-                0, count, t.flows, t.dirs, t.groups, t.ring8, t.ring64, t.dirty,
-                t.previews, t.preview_bytes, t.preview_fill, t.state, t.config,
-            )  # fmt: skip
+            store_groups(t.columns, payload)
+            inspect_groups(t.columns)
         t.counters[s.C_GROUPS] += np.uint64(count)
         t.state[s.GROUPS] = 0
         t.state[s.CHUNKS] = 0
 
     def _tell_events(self) -> None:
         t = self.tables
-        count = collect_events(
-            self.shard, t.flows, t.dirs, t.dirty, t.events, t.state, t.counters, t.config
-        )
+        count = collect_events(t.columns, self.shard)
         previews, octets = (int(fill) for fill in t.preview_fill)
         if count or previews:
             self._tell(t.events[:count], t.previews[:previews], t.preview_bytes[:octets])
@@ -113,13 +95,10 @@ class Worker:
     def _make_room(self) -> None:
         """Evict some streams; told before their rows are used again."""
         t = self.tables
-        count = evict(
-            t.victims.size, self.now_ns, t.flows, t.dirs, t.nodes, t.ring64, t.groups, t.dirty,
-            t.victims, t.state, t.counters, t.config,
-        )  # fmt: skip
+        count = evict(t.columns, t.victims.size, self.now_ns)
         self._store(NO_BYTES)
         self._tell_events()
-        free_victims(count, t.victims, t.flows, t.index, t.free, t.ghosts, t.state, t.config)
+        free_victims(t.columns, count)
 
     def stats(self) -> dict[str, int]:
         """Totals and gauges, by their metric names."""

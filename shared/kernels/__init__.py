@@ -48,6 +48,10 @@ def numba_type(hint: Any) -> Any:
     """The numba type of one annotation of `shared.columns`."""
     if hint in SCALARS:
         return SCALARS[hint]
+    if hasattr(hint, "_fields"):  # a NamedTuple of columns
+        fields = get_type_hints(hint, include_extras=True)
+        columns = [numba_type(fields[name]) for name in hint._fields]
+        return types.NamedTuple(columns, hint)  # type: ignore[no-untyped-call]
     array, direction, *row = get_args(hint)
     dtype = row[0] if row else np.dtype(scalar_type(array))
     return types.Array(from_dtype(dtype), 1, "C", readonly=direction == "in")

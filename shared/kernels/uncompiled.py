@@ -51,6 +51,8 @@ def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def rows(column: Any) -> Any:
-    """A structured array as `Rows`; anything else as it is."""
+    """A structured array as `Rows`, also within a tuple of columns; anything else as it is."""
+    if isinstance(column, tuple):
+        return type(column)(*(rows(part) for part in column))
     structured = isinstance(column, np.ndarray) and column.dtype.names is not None
     return column.view(Rows) if structured else column

@@ -6,6 +6,7 @@ Failures are saved, with what went wrong beside them and the command that repeat
 """
 
 import argparse
+import ctypes
 import faulthandler
 import multiprocessing
 import os
@@ -19,7 +20,9 @@ from collections import Counter
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import NoReturn
 
+from shared import kernel_cache
 from tests.fuzz import chain, seeds, shrink
 from tests.fuzz.anatomy import Capture, load, parse
 from tests.fuzz.mutations import MOST_RECORDS, MUTATIONS, compress, damage_bytes
@@ -33,6 +36,8 @@ POLL_S = 0.05
 PIECE_BYTES = 40_000  # most cases are at most this long
 NOT_CAPTURES = (".json", ".md", ".txt", ".py")
 
+PR_SET_THP_DISABLE = 41  # prctl(2)
+
 Corpus = Sequence[Capture]
 # What a worker shares with its parent
 (CASE, STARTED_MS, DONE, FAILED, PACKETS, STREAMS, SLOWEST_MS, SLOWEST, SHARED) = range(9)
@@ -40,12 +45,21 @@ Corpus = Sequence[Capture]
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = arguments(argv)
+    if given.checked and os.environ.get("NUMBA_BOUNDSCHECK") != "1":
+        check_bounds()
     if given.repeat or given.shrink:
         return shrink.main(given.repeat, given.shrink)
     corpus = read_corpus(given.corpus)
     given.failures.mkdir(parents=True, exist_ok=True)
     print(f"seed {given.seed}, {given.count} cases, {len(corpus)} captures", flush=True)
     return Fuzz(corpus, given).run()
+
+
+def check_bounds() -> NoReturn:
+    """Start again with kernels that check every index; they are kept in a folder of their own."""
+    folder = f"{kernel_cache.folder()}-checked"
+    checked = {"NUMBA_BOUNDSCHECK": "1", kernel_cache.VARIABLE: folder}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | checked)
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -55,6 +69,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--procs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--checked", action="store_true", help="kernels check every index")
     parser.add_argument("--failures", type=Path, default=Path("fuzz-failures"))
     parser.add_argument("--repeat", type=Path, nargs="+", default=[], help="run saved cases again")
     parser.add_argument("--shrink", type=Path, nargs="+", default=[], help="make them smaller")
@@ -183,12 +198,18 @@ class Fuzz:
         )
 
 
+def small_pages() -> None:
+    """A case touches little of tables that are large: zeroing huge pages would take half the time."""
+    ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+
+
 def work(fuzz: Fuzz, numbers: range, shared: "list[int]") -> None:
     """A worker process: its share of the cases."""
     log = fuzz.given.failures / f"worker-{os.getpid()}.txt"
     kinds: Counter[str] = Counter()
     with log.open("w") as file:
         faulthandler.enable(file)
+        small_pages()
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         bystanders = chain.Bystanders()

@@ -507,7 +507,7 @@ def test_a_long_poll_wakes(api: Api, coordinator: FakeCoordinator) -> None:
         coordinator.say("status", run_status="completed")
         for poll in polls:
             body = poll.result().json()
-            assert body["deltas"] == [{"cursor": 1, "kind": "status", "run_status": "completed"}]
+            assert body["deltas"] == coordinator.log
         assert time.monotonic() - started < 1.0
         # one look for the bell and perhaps one for the clock, however many wait
         assert len(coordinator.operations_asked("deltas")) - looks <= 3
@@ -545,6 +545,23 @@ def test_a_cursor_that_is_news_is_no_miss(api: Api, coordinator: FakeCoordinator
         cursor = api.get("/api/health")["latest_cursor"]
         body = api.get("/api/live/deltas", cursor=cursor)
         assert (body["missed"], body["cursor"]) == (False, cursor)
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [({}, 503), ({"cursor": 1, "latest": 1, "missed": False, "deltas": [{"kind": "x"}]}, 500)],
+)
+def test_the_feed_survives_nonsense(
+    api: Api, coordinator: FakeCoordinator, result: dict[str, Any], status: int
+) -> None:
+    api.get("/api/live/deltas")
+    sound = coordinator.operations["deltas"]
+    coordinator.operations["deltas"] = lambda _: (Reply(result=result), [])
+    coordinator.say()
+    until(lambda: api.client.get("/api/live/deltas").status_code == status)
+    coordinator.operations["deltas"] = sound
+    until(lambda: api.client.get("/api/live/deltas").status_code == 200)
+    assert api.get("/api/live/deltas", cursor=1)["missed"] is False
 
 
 def test_a_restarted_coordinator(run_dir: str, api: Api) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.columns import EVENT_OPEN, PREVIEW_BYTES
 
@@ -27,7 +28,7 @@ class Inventory:
     bad_previews: int = 0
     late_previews: int = 0
 
-    def merge(self, shard: int, events: np.ndarray) -> None:  # type: ignore[type-arg]
+    def merge(self, shard: int, events: NDArray[np.void]) -> None:
         for event in events:
             self._enter(shard, event)
 

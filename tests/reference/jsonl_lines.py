@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.columns import (
     CONTENT_KINDS,
@@ -73,7 +74,7 @@ def line(event: np.void) -> dict[str, Any]:
     return result
 
 
-def format_events(events: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def format_events(events: NDArray[np.void]) -> bytes:
     """What the kernel writes."""
     lines = (json.dumps(line(event), separators=(",", ":")) + "\n" for event in events)
     return "".join(lines).encode()

@@ -161,7 +161,7 @@ def packet_of(
 
 def time_ns(units: int, interface: Interface) -> int:
     exponent = interface.resolution & 0x7F
-    unit_parts = 2**exponent if interface.resolution & 0x80 else 10**exponent
+    unit_parts: int = 2**exponent if interface.resolution & 0x80 else 10**exponent
     base = min(units * 10**9 // unit_parts, TIME_MAX_NS)
     offset = max(-TIME_MAX_NS, min(interface.offset_s * 10**9, TIME_MAX_NS))
     return max(0, min(base + offset, TIME_MAX_NS))

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.window import Window
+from services.api.window import ANSWER_BYTES, Window
 
 
 @given(
@@ -41,6 +41,15 @@ def test_bytes_are_bounded() -> None:
     assert (len(window), window.bytes) == (0, 0)
     assert window.after(49, 10) is None
     assert window.after(50, 10) == []
+
+
+def test_an_answer_is_bounded() -> None:
+    window = Window(10, 1 << 30)
+    for cursor in range(1, 6):
+        window.append(cursor, b"x" * (ANSWER_BYTES // 2))
+    assert [len(window.after(cursor, 10) or []) for cursor in range(6)] == [2, 2, 2, 2, 1, 0]
+    window.append(6, b"x" * (2 * ANSWER_BYTES))
+    assert len(window.after(5, 10) or []) == 1
 
 
 def test_a_hole_in_the_log_starts_the_window_again() -> None:

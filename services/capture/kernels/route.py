@@ -6,6 +6,7 @@ from shared.columns import PARSED, U8, OutPackets, OutU8, OutU64, Packets
 from shared.kernels import kernel
 from shared.kernels.flow_hash import shard_of
 
+
 @kernel
 def gather(
     packets: Packets,

@@ -6,20 +6,22 @@ a slot: its position, the stream's id (`index`, open addressing), and the row in
 table (`binding`, one for each shard). All counts are unsigned: signed ones would cost checks.
 """
 
+from typing import Any
+
 import numpy as np
 
 from shared.columns import (
     EVENT,
     EVENT_OPEN,
     PREVIEW_BYTES,
+    U8,
+    U32,
+    U64,
     OutU8,
     OutU16,
     OutU32,
     OutU64,
     Previews,
-    U8,
-    U32,
-    U64,
 )
 from shared.kernels import inlined, kernel
 
@@ -47,8 +49,9 @@ IDS, ADDRESSES, TIMES, WIRE_BYTES, COUNTERS, SMALL, PADDING = 0, 1, 5, 7, 9, 20,
 PLANES = ((IDS, 1), (ADDRESSES, 4), (TIMES, 2), (WIRE_BYTES, 2), (COUNTERS, 11), (SMALL, 2))
 KEPT_WORDS = PADDING
 ROW_WORD, KIND_WORD, SHARD_WORD = 19, 20, 21
+assert EVENT.fields is not None
 assert EVENT_WORDS == PADDING + 1 == sum(width for _, width in PLANES) + 1
-assert [(EVENT.fields or {})[name][1] for name in ("row", "kind", "shard")] == [
+assert [EVENT.fields[name][1] for name in ("row", "kind", "shard")] == [
     8 * ROW_WORD,
     8 * KIND_WORD + 6,
     8 * SHARD_WORD + 7,
@@ -63,14 +66,14 @@ SPAN = np.uint64(PREVIEW_BYTES)
 
 
 @inlined
-def home(stream_id, index, state):  # type: ignore[no-untyped-def]
+def home(stream_id: Any, index: Any, state: Any) -> Any:
     """Where in the index the search for a stream begins."""
     mixed = ((stream_id & LOW) * state[SALT_LOW]) ^ ((stream_id >> THIRTY_TWO) * state[SALT_HIGH])
     return (mixed >> HASH_SHIFT) & (np.uint64(index.size) - ONE)
 
 
 @inlined
-def place_of(stream_id, planes, index, state):  # type: ignore[no-untyped-def]
+def place_of(stream_id: Any, planes: Any, index: Any, state: Any) -> Any:
     """Where in the index the stream is, or the free place where it would be."""
     mask = np.uint64(index.size) - ONE
     at = home(stream_id, index, state)
@@ -80,7 +83,7 @@ def place_of(stream_id, planes, index, state):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def remove(stream_id, planes, index, state):  # type: ignore[no-untyped-def]
+def remove(stream_id: Any, planes: Any, index: Any, state: Any) -> None:
     """Take a stream off the index and close the hole (Knuth 6.4, algorithm R)."""
     size = np.uint64(index.size)
     mask = size - ONE
@@ -98,7 +101,7 @@ def remove(stream_id, planes, index, state):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def owner(slot, planes, capacity):  # type: ignore[no-untyped-def]
+def owner(slot: Any, planes: Any, capacity: Any) -> Any:
     """Shard and row of the stream in a slot, in one number."""
     row = planes[capacity * np.uint64(COUNTERS) + slot * ELEVEN + TEN] & LOW
     small = capacity * np.uint64(SMALL) + slot * TWO
@@ -106,7 +109,7 @@ def owner(slot, planes, capacity):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def take_slot(planes, marks, index, state):  # type: ignore[no-untyped-def]
+def take_slot(planes: Any, marks: Any, index: Any, state: Any) -> Any:
     """The next slot of the ring, emptied. Favourites are passed over while there is another."""
     capacity = np.uint64(marks.size)
     slot = state[HEAD]
@@ -129,14 +132,14 @@ def take_slot(planes, marks, index, state):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def copy(words, start, count, planes, to):  # type: ignore[no-untyped-def]
+def copy(words: Any, start: Any, count: Any, planes: Any, to: Any) -> None:
     """`count` words, a constant."""
     for i in range(count):
         planes[to + np.uint64(i)] = words[start + np.uint64(i)]
 
 
 @inlined
-def keep(slot, words, base, shard, planes, capacity):  # type: ignore[no-untyped-def]
+def keep(slot: Any, words: Any, base: Any, shard: Any, planes: Any, capacity: Any) -> None:
     """Cut an EVENT row into the planes."""
     planes[slot] = words[base]
     copy(words, base + np.uint64(ADDRESSES), 4, planes, capacity + slot * np.uint64(4))
@@ -258,4 +261,4 @@ def store_previews(
 def find_slot(stream_id: U64, planes: U64, index: U32, state: U64) -> int:
     """The slot of one stream, -1 when it is not in the inventory. stream_id: (1,)."""
     at = place_of(stream_id[0], planes, index, state)
-    return np.int64(index[at]) - 1
+    return int(index[at]) - 1

@@ -5,6 +5,8 @@ what follows (Knuth 6.4, algorithm R), so there are no tombstones. A stream that
 later one on the same flow leaves the index and keeps its row until eviction takes it.
 """
 
+from typing import Any
+
 import numpy as np
 
 from services.shard.kernels.state import (
@@ -44,7 +46,7 @@ GHOST_TAG = np.uint64(0xFFFFFFFFFF000000)  # a ghost: 40 bits of the key's hash,
 
 
 @inlined
-def same_flow(flow, packet):  # type: ignore[no-untyped-def]
+def same_flow(flow: Any, packet: Any) -> Any:
     return (
         flow.addr_a_lo == packet.addr_a_lo
         and flow.addr_b_lo == packet.addr_b_lo
@@ -58,57 +60,57 @@ def same_flow(flow, packet):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def find(packet, flows, index, config):  # type: ignore[no-untyped-def]
+def find(t: Any, packet: Any) -> Any:
     """The row of the packet's flow, or -1."""
-    mask = np.uint64(config[INDEX_MASK])
+    mask = np.uint64(t.config[INDEX_MASK])
     hash32 = packet.hash & LOW_32
     slot = hash32 & mask
     while True:
-        entry = index[slot]
+        entry = t.slots[slot]
         if entry == 0:
             return np.int64(-1)
         if entry >> SHIFT_32 == hash32:
             row = np.int64(entry & LOW_32) - 1
-            if same_flow(flows[row], packet):
+            if same_flow(t.flows[row], packet):
                 return row
         slot = (slot + ONE) & mask
 
 
 @inlined
-def link(hash32, row, index, config):  # type: ignore[no-untyped-def]
+def link(t: Any, hash32: Any, row: Any) -> Any:
     """Enter a row into the index."""
-    mask = np.uint64(config[INDEX_MASK])
+    mask = np.uint64(t.config[INDEX_MASK])
     slot = np.uint64(hash32) & mask
-    while index[slot] != 0:
+    while t.slots[slot] != 0:
         slot = (slot + ONE) & mask
-    index[slot] = np.uint64(hash32) << SHIFT_32 | np.uint64(row + 1)
+    t.slots[slot] = np.uint64(hash32) << SHIFT_32 | np.uint64(row + 1)
 
 
 @inlined
-def unlink(hash32, row, index, config):  # type: ignore[no-untyped-def]
+def unlink(t: Any, hash32: Any, row: Any) -> Any:
     """Take a row out of the index."""
-    mask = np.uint64(config[INDEX_MASK])
+    mask = np.uint64(t.config[INDEX_MASK])
     slot = np.uint64(hash32) & mask
     wanted = np.uint64(hash32) << SHIFT_32 | np.uint64(row + 1)
-    while index[slot] != wanted:
-        if index[slot] == 0:
+    while t.slots[slot] != wanted:
+        if t.slots[slot] == 0:
             return
         slot = (slot + ONE) & mask
     hole = slot
     while True:
         slot = (slot + ONE) & mask
-        entry = index[slot]
+        entry = t.slots[slot]
         if entry == 0:
             break
         home = (entry >> SHIFT_32) & mask
         if ((slot - home) & mask) >= ((slot - hole) & mask):
-            index[hole] = entry
+            t.slots[hole] = entry
             hole = slot
-    index[hole] = 0
+    t.slots[hole] = 0
 
 
 @inlined
-def fnv(value, number, octets):  # type: ignore[no-untyped-def]
+def fnv(value: Any, number: Any, octets: Any) -> Any:
     """FNV-1a over the low `octets` bytes of a number, most significant first."""
     for i in range(octets):
         shift = np.uint64((octets - 1 - i) * 8)
@@ -117,7 +119,7 @@ def fnv(value, number, octets):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def stream_id(flow):  # type: ignore[no-untyped-def]
+def stream_id(flow: Any) -> Any:
     """The twin is `shared.flow_key.FlowKey.stream_id`."""
     value = fnv(FNV_OFFSET, flow.proto, 1)
     value = fnv(value, flow.family, 1)
@@ -134,41 +136,41 @@ def stream_id(flow):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def free_row(state, free, config):  # type: ignore[no-untyped-def]
+def free_row(t: Any) -> Any:
     """A row nobody uses, or -1."""
-    if state[FREE_ROWS] != 0:
-        state[FREE_ROWS] -= ONE
-        return np.int64(free[state[FREE_ROWS]])
-    if np.int64(state[USED_ROWS]) < config[MAX_ROWS]:
-        state[USED_ROWS] += ONE
-        return np.int64(state[USED_ROWS]) - 1
+    if t.state[FREE_ROWS] != 0:
+        t.state[FREE_ROWS] -= ONE
+        return np.int64(t.free[t.state[FREE_ROWS]])
+    if np.int64(t.state[USED_ROWS]) < t.config[MAX_ROWS]:
+        t.state[USED_ROWS] += ONE
+        return np.int64(t.state[USED_ROWS]) - 1
     return np.int64(-1)
 
 
 @inlined
-def remembered_incarnation(packet, ghosts):  # type: ignore[no-untyped-def]
+def remembered_incarnation(t: Any, packet: Any) -> Any:
     """The incarnation that follows those of an evicted flow; 0 when it is not remembered.
 
     A ghost keeps a hash of the whole key, so that the last stream of an evicted flow and its next
     one do not share an id. Ghosts overwrite each other: a bound, not a promise.
     """
     tag = key_tag(packet)
-    ghost = ghosts[tag & np.uint64(ghosts.size - 1)]
+    ghost = t.ghosts[tag & np.uint64(t.ghosts.size - 1)]
     if ghost != 0 and (ghost ^ tag) & GHOST_TAG == 0:
         return np.uint32(ghost & ~GHOST_TAG)
     return np.uint32(0)
 
 
 @inlined
-def remember(flow, ghosts):  # type: ignore[no-untyped-def]
+def remember(t: Any, flow: Any) -> Any:
     """Leave a ghost of an evicted flow."""
     tag = key_tag(flow)
     following = np.uint64(flow.incarnation) + ONE
-    ghosts[tag & np.uint64(ghosts.size - 1)] = (tag & GHOST_TAG) | (following & ~GHOST_TAG)
+    t.ghosts[tag & np.uint64(t.ghosts.size - 1)] = (tag & GHOST_TAG) | (following & ~GHOST_TAG)
 
 
 @inlined
-def key_tag(key):  # type: ignore[no-untyped-def]
+def key_tag(key: Any) -> Any:
     """64 mixed bits of a flow key, of a packet or of a row."""
     value = FNV_OFFSET
     for part in (key.addr_a_hi, key.addr_a_lo, key.addr_b_hi, key.addr_b_lo):
@@ -180,9 +182,9 @@ def key_tag(key):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def start_stream(row, packet, incarnation, flows, dirs, port_service, counters):  # type: ignore[no-untyped-def]
+def start_stream(t: Any, row: Any, packet: Any, incarnation: Any) -> Any:
     """Fill a row for the packet that opens a stream."""
-    flow = flows[row]
+    flow = t.flows[row]
     flow.addr_a_hi = packet.addr_a_hi
     flow.addr_a_lo = packet.addr_a_lo
     flow.addr_b_hi = packet.addr_b_hi
@@ -206,20 +208,20 @@ def start_stream(row, packet, incarnation, flows, dirs, port_service, counters):
     if packet.proto == TCP:
         if packet.flags & (SYN | ACK) == SYN:
             flow.status = ATTEMPT
-            counters[C_ATTEMPTS] += ONE
+            t.counters[C_ATTEMPTS] += ONE
         elif packet.flags & SYN == 0:
-            counters[C_MIDSTREAM] += ONE
-    find_client(flow, packet, port_service)
+            t.counters[C_MIDSTREAM] += ONE
+    find_client(t, flow, packet)
     for side in range(2):
-        clear(dirs[row * 2 + side])
-    counters[C_FLOWS] += ONE
+        clear(t.dirs[row * 2 + side])
+    t.counters[C_FLOWS] += ONE
 
 
 @inlined
-def find_client(flow, packet, port_service):  # type: ignore[no-untyped-def]
+def find_client(t: Any, flow: Any, packet: Any) -> Any:
     """Who asked: the sender of the SYN, else who is not on a known port, else who spoke first."""
-    known_a = port_service[packet.port_a] != 0 or 0 < packet.port_a < 1024
-    known_b = port_service[packet.port_b] != 0 or 0 < packet.port_b < 1024
+    known_a = t.port_service[packet.port_a] != 0 or 0 < packet.port_a < 1024
+    known_b = t.port_service[packet.port_b] != 0 or 0 < packet.port_b < 1024
     told_by = CLIENT_BY_FIRST
     client = packet.dir
     if packet.proto == TCP and packet.flags & SYN:
@@ -231,15 +233,15 @@ def find_client(flow, packet, port_service):  # type: ignore[no-untyped-def]
     flow.client = np.uint8(client)
     server_port = packet.port_a if client else packet.port_b
     client_port = packet.port_b if client else packet.port_a
-    service = port_service[server_port]
+    service = t.port_service[server_port]
     if service == 0:
-        service = port_service[client_port]
+        service = t.port_service[client_port]
     flow.service = service
     flow.told_by = np.uint8(told_by | (SERVICE_BY_PORT << 4 if service else 0))
 
 
 @inlined
-def clear(mine):  # type: ignore[no-untyped-def]
+def clear(mine: Any) -> Any:
     mine.bytes = 0
     mine.payload_bytes = 0
     mine.offset = 0
@@ -260,17 +262,17 @@ def clear(mine):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def victim(flows, state, config):  # type: ignore[no-untyped-def]
+def victim(t: Any) -> Any:
     """The row to evict: of a sample, one whose close is told, else closed, else longest unseen.
 
     A small table is looked at whole, so the choice is exact there.
     """
-    rows = config[MAX_ROWS]
+    rows = t.config[MAX_ROWS]
     sample = rows if rows <= 256 else SAMPLE
     best, best_rank, best_ns = np.int64(-1), 3, np.int64(0)
-    hand = np.int64(state[CLOCK_HAND])
+    hand: Any = np.int64(t.state[CLOCK_HAND])
     for _ in range(sample):
-        flow = flows[hand]
+        flow = t.flows[hand]
         if flow.marks & LIVE:
             rank = 2
             if flow.marks & CLOSE_SENT:
@@ -282,5 +284,5 @@ def victim(flows, state, config):  # type: ignore[no-untyped-def]
         hand += 1
         if hand >= rows:
             hand = 0
-    state[CLOCK_HAND] = np.uint64(hand)
+    t.state[CLOCK_HAND] = np.uint64(hand)
     return best

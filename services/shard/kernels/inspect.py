@@ -1,26 +1,20 @@
 """What the first bytes of a direction say: preview, text or binary, service."""
 
+from typing import Any
+
 import numpy as np
 
 from services.shard.kernels.content import HEADER, is_there, place
 from services.shard.kernels.services import detect
-from services.shard.kernels.state import PREVIEW_UPTO
+from services.shard.kernels.state import GROUPS, PREVIEW_UPTO, ShardColumns
 from services.shard.kernels.track import mark_dirty
 from shared.columns import (
     CHANGED,
-    I64,
     SERVICE_BY_PAYLOAD,
     TEXT_CONTROL,
     TEXT_HEAD,
     TEXT_INVALID,
     TEXT_SEEN,
-    Directions,
-    Flows,
-    OutGroups,
-    OutPreviews,
-    OutU8,
-    OutU32,
-    OutU64,
 )
 from shared.kernels import inlined, kernel
 
@@ -33,9 +27,9 @@ E0, ED, F0, F4, BAD = 4, 5, 6, 7, 8
 
 
 @inlined
-def utf8_step(state, byte):  # type: ignore[no-untyped-def]
+def utf8_step(step: Any, byte: Any) -> Any:
     """One byte further."""
-    if state == 0:
+    if step == 0:
         if byte < 0x80:
             return 0
         if 0xC2 <= byte <= 0xDF:
@@ -54,41 +48,41 @@ def utf8_step(state, byte):  # type: ignore[no-untyped-def]
             return 3
         return BAD
     low, high, following = 0x80, 0xBF, 0
-    if state == 2:
+    if step == 2:
         following = 1
-    elif state == 3:
+    elif step == 3:
         following = 2
-    elif state == E0:
+    elif step == E0:
         low, following = 0xA0, 1
-    elif state == ED:
+    elif step == ED:
         high, following = 0x9F, 1
-    elif state == F0:
+    elif step == F0:
         low, following = 0x90, 2
-    elif state == F4:
+    elif step == F4:
         high, following = 0x8F, 2
     return following if low <= byte <= high else BAD
 
 
 @inlined
-def is_control(byte):  # type: ignore[no-untyped-def]
+def is_control(byte: Any) -> Any:
     """C0 controls that text does not hold: all but TAB, LF, VT, FF, CR and ESC; and DEL."""
     return (byte < 32 and not (9 <= byte <= 13) and byte != 27) or byte == 127
 
 
 @inlined
-def plain(ring8, at, length):  # type: ignore[no-untyped-def]
+def plain(t: Any, at: Any, length: Any) -> Any:
     """Whether all bytes are ASCII text: branch-free, 0.1 ns a byte where the machine has AVX2."""
     odd = np.uint8(0)
     for i in range(np.uint64(length)):
-        byte = ring8[at + np.uint64(i)]
+        byte = t.ring8[at + np.uint64(i)]
         control = (byte < np.uint8(32)) & ((byte < np.uint8(9)) | (byte > np.uint8(13)))
         odd |= np.uint8(control & (byte != np.uint8(27))) | np.uint8(byte >= np.uint8(127))
     return odd == 0
 
 
 @inlined
-def classify(mine, start, ring8, at, length):  # type: ignore[no-untyped-def]
-    """Feed bytes at logical offset `start` to the direction's text state. Returns if it changed.
+def classify(t: Any, mine: Any, start: Any, at: Any, length: Any) -> Any:
+    """Feed bytes at logical offset `start` to the direction's text step. Returns if it changed.
 
     The first byte that is not text decides: what follows cannot change the kind.
     """
@@ -96,15 +90,15 @@ def classify(mine, start, ring8, at, length):  # type: ignore[no-untyped-def]
     if before & (TEXT_CONTROL | TEXT_INVALID):
         return False
     mine.text |= np.uint8(TEXT_SEEN)
-    if mine.utf8 == 0 and plain(ring8, at, length):
+    if mine.utf8 == 0 and plain(t, at, length):
         if start < HEAD_BYTES <= start + length:
             mine.text |= np.uint8(TEXT_HEAD)
         return mine.text != before
-    state = np.int64(mine.utf8)
+    step = np.int64(mine.utf8)
     for i in range(length):
-        byte = np.int64(ring8[at + np.uint64(i)])
-        state = utf8_step(state, byte)
-        if state == BAD:
+        byte = np.int64(t.ring8[at + np.uint64(i)])
+        step = utf8_step(step, byte)
+        if step == BAD:
             mine.text |= np.uint8(TEXT_INVALID)
             break
         if is_control(byte):
@@ -112,63 +106,48 @@ def classify(mine, start, ring8, at, length):  # type: ignore[no-untyped-def]
             break
         if start + i == HEAD_BYTES - 1:
             mine.text |= np.uint8(TEXT_HEAD)
-    mine.utf8 = np.uint8(state)
+    mine.utf8 = np.uint8(step)
     return mine.text != before
 
 
 @kernel
-def inspect_groups(
-    first: int,
-    count: int,
-    flows: Flows,
-    dirs: Directions,
-    groups: OutGroups,
-    ring8: OutU8,
-    ring64: OutU64,
-    dirty: OutU32,
-    previews: OutPreviews,
-    preview_bytes: OutU8,
-    filled: OutU64,
-    state: OutU64,
-    config: I64,
-) -> None:
-    """Look at the groups [first, count) that begin within the first 4 KiB of their direction.
+def inspect_groups(t: ShardColumns) -> None:
+    """Look at the batch's groups that begin within the first 4 KiB of their direction.
 
-    Appends to previews and preview_bytes; filled: (2,) how much of each is used. What does not
-    fit in them is left out of the preview.
+    Appends to previews and preview_bytes; what does not fit there is left out of the preview.
     """
-    for i in range(first, count):
-        group = groups[i]
+    for i in range(t.state[GROUPS]):
+        group = t.groups[i]
         start = np.int64(group.start)
-        if start >= KIND_UPTO or not is_there(group.extent, state, config):
+        if start >= KIND_UPTO or not is_there(t, group.extent):
             continue
         row, direction = np.int64(group.flow), np.int64(group.dir)
-        flow, mine = flows[row], dirs[row * 2 + direction]
-        at = place(group.extent, config) + np.uint64(HEADER)
-        stored = np.int64(ring64[(at >> np.uint64(3)) - np.uint64(2)] & LOW_32)
+        flow, mine = t.flows[row], t.dirs[row * 2 + direction]
+        at = place(t, group.extent) + np.uint64(HEADER)
+        stored = np.int64(t.ring64[(at >> np.uint64(3)) - np.uint64(2)] & LOW_32)
         length = min(np.int64(group.len), stored)
-        if classify(mine, start, ring8, at, min(length, KIND_UPTO - start)):
+        if classify(t, mine, start, at, min(length, KIND_UPTO - start)):
             flow.marks |= np.uint8(CHANGED)
         if start == 0 and flow.told_by >> 4 != SERVICE_BY_PAYLOAD:
-            service = detect(flow, direction, ring8, at, length)
+            service = detect(t, flow, at, length)
             if service != 0:
                 flow.told_by = np.uint8((flow.told_by & 15) | SERVICE_BY_PAYLOAD << 4)
                 flow.service = np.uint8(service)
                 flow.marks |= np.uint8(CHANGED)
-        wanted = min(length, config[PREVIEW_UPTO] - start)
-        if wanted <= 0 or filled[0] >= np.uint64(previews.size):
+        wanted = min(length, t.config[PREVIEW_UPTO] - start)
+        if wanted <= 0 or t.preview_fill[0] >= np.uint64(t.previews.size):
             continue
-        to = filled[1]
-        if to + np.uint64(wanted) > np.uint64(preview_bytes.size):
+        to = t.preview_fill[1]
+        if to + np.uint64(wanted) > np.uint64(t.preview_bytes.size):
             continue
-        piece = previews[filled[0]]
+        piece = t.previews[t.preview_fill[0]]
         piece.row = np.uint32(row)
         piece.off = np.uint32(to)
         piece.start = np.uint16(start)
         piece.len = np.uint16(wanted)
         piece.dir = np.uint8(direction)
         for k in range(wanted):
-            preview_bytes[to + np.uint64(k)] = ring8[at + np.uint64(k)]
-        filled[0] += np.uint64(1)
-        filled[1] += np.uint64(wanted)
-        mark_dirty(row, flows, dirty, state)
+            t.preview_bytes[to + np.uint64(k)] = t.ring8[at + np.uint64(k)]
+        t.preview_fill[0] += np.uint64(1)
+        t.preview_fill[1] += np.uint64(wanted)
+        mark_dirty(t, row)

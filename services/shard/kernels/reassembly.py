@@ -6,6 +6,8 @@ sequence number, remembers it: nothing is copied again when the hole before it i
 declared a gap. Of overlapping bytes the ones that arrived first win.
 """
 
+from typing import Any
+
 import numpy as np
 
 from services.shard.kernels.content import HEADER, copy_bytes, is_there, place, reserve
@@ -45,19 +47,19 @@ ONE = np.uint64(1)
 
 
 @inlined
-def ahead(seq, of):  # type: ignore[no-untyped-def]
+def ahead(seq: Any, of: Any) -> Any:
     """How far `seq` lies ahead of `of`, negative when behind: arithmetic modulo 2**32."""
     return np.int64(np.int32(np.uint32(seq - of)))
 
 
 @inlined
-def new_group(groups, state, row, direction, start, ts_ns, flows):  # type: ignore[no-untyped-def]
+def new_group(t: Any, row: Any, direction: Any, start: Any, ts_ns: Any) -> Any:
     """The next row of `groups`, the stream's present one, filled but for its bytes; its index."""
-    index = state[GROUPS]
-    state[GROUPS] = index + ONE
-    group = groups[index]
-    group.previous = flows[row].group
-    flows[row].group = np.uint32(index + ONE)
+    index = t.state[GROUPS]
+    t.state[GROUPS] = index + ONE
+    group = t.groups[index]
+    group.previous = t.flows[row].group
+    t.flows[row].group = np.uint32(index + ONE)
     group.extent = 0
     group.start = start
     group.ts_ns = ts_ns
@@ -71,23 +73,23 @@ def new_group(groups, state, row, direction, start, ts_ns, flows):  # type: igno
 
 
 @inlined
-def emit(row, direction, off, length, ts_ns, joins, flows, dirs, groups, chunks, state, counters):  # type: ignore[no-untyped-def]
+def emit(t: Any, row: Any, direction: Any, off: Any, length: Any, ts_ns: Any, joins: Any) -> Any:
     """In-order payload of the batch: a chunk of the present group, or of a new one.
 
     joins: it may continue a group (datagrams never do: each is a message of its own).
     """
-    mine = dirs[row * 2 + direction]
-    flow = flows[row]
-    index = state[CHUNKS]
-    state[CHUNKS] = index + ONE
-    chunk = chunks[index]
+    mine = t.dirs[row * 2 + direction]
+    flow = t.flows[row]
+    index = t.state[CHUNKS]
+    t.state[CHUNKS] = index + ONE
+    chunk = t.chunks[index]
     chunk.off = np.uint32(off)
     chunk.len = np.uint32(length)
     chunk.next = 0
     at = np.uint64(flow.group)
-    fits = False
+    fits: Any = False
     if joins and at != 0:
-        group = groups[at - ONE]
+        group = t.groups[at - ONE]
         fits = (
             group.dir == direction
             and group.first != 0
@@ -95,117 +97,121 @@ def emit(row, direction, off, length, ts_ns, joins, flows, dirs, groups, chunks,
             and np.int64(group.len) + np.int64(length) <= LONGEST_GROUP
         )
     if not fits:
-        at = new_group(groups, state, row, direction, mine.offset, ts_ns, flows) + ONE
-    group = groups[at - ONE]
+        at = new_group(t, row, direction, mine.offset, ts_ns) + ONE
+    group = t.groups[at - ONE]
     if group.first == 0:
         group.first = np.uint32(index + ONE)
     else:
-        chunks[np.uint64(group.last) - ONE].next = np.uint32(index + ONE)
+        t.chunks[np.uint64(group.last) - ONE].next = np.uint32(index + ONE)
     group.last = np.uint32(index + ONE)
     group.len = np.uint32(group.len + np.uint32(length))
     mine.offset += np.uint64(length)
-    counters[C_STREAM_BYTES] += np.uint64(length)
+    t.counters[C_STREAM_BYTES] += np.uint64(length)
 
 
 @inlined
-def skip(row, direction, length, dirs, counters):  # type: ignore[no-untyped-def]
+def skip(t: Any, row: Any, direction: Any, length: Any) -> Any:
     """Declare a gap: bytes that will not come."""
-    mine = dirs[row * 2 + direction]
+    mine = t.dirs[row * 2 + direction]
     mine.offset += np.uint64(length)
     mine.gap_bytes += np.uint64(length)
     mine.gaps += np.uint32(1)
     mine.next_seq = np.uint32(mine.next_seq + np.uint32(length))
-    counters[C_GAPS] += ONE
-    counters[C_GAP_BYTES] += np.uint64(length)
+    t.counters[C_GAPS] += ONE
+    t.counters[C_GAP_BYTES] += np.uint64(length)
 
 
 @inlined
-def release(row, direction, after_gap, flows, dirs, nodes, groups, ring64, state, counters, config):  # type: ignore[no-untyped-def]
+def release(t: Any, row: Any, direction: Any, after_gap: Any) -> Any:
     """Emit the held pieces that are in order now, each as a group of its own."""
-    mine = dirs[row * 2 + direction]
+    mine = t.dirs[row * 2 + direction]
     while mine.held != 0:
         at = np.uint64(mine.held) - ONE
-        node = nodes[at]
+        node = t.nodes[at]
         if node.seq != mine.next_seq:
             return
         mine.held = node.next
         mine.held_count -= np.uint16(1)
         mine.held_bytes -= np.uint32(node.len)
         length = np.uint64(node.len)
-        if is_there(node.pos, state, config):
-            ts_ns = np.int64(ring64[(place(node.pos, config) >> np.uint64(3)) + np.uint64(2)])
-            index = new_group(groups, state, row, direction, mine.offset, ts_ns, flows)
-            groups[index].extent = node.pos
-            groups[index].len = node.len
-            groups[index].gap_before = np.uint8(after_gap)
+        if is_there(t, node.pos):
+            ts_ns = np.int64(t.ring64[(place(t, node.pos) >> np.uint64(3)) + np.uint64(2)])
+            index = new_group(t, row, direction, mine.offset, ts_ns)
+            t.groups[index].extent = node.pos
+            t.groups[index].len = node.len
+            t.groups[index].gap_before = np.uint8(after_gap)
         else:
-            counters[C_OOO_DROPPED] += ONE
+            t.counters[C_OOO_DROPPED] += ONE
         mine.offset += length
         mine.next_seq = np.uint32(mine.next_seq + np.uint32(node.len))
-        counters[C_STREAM_BYTES] += length
-        node.next = np.uint32(state[FREE_NODE])
-        state[FREE_NODE] = at + ONE
-        state[RESERVED_NODES] -= ONE
+        t.counters[C_STREAM_BYTES] += length
+        node.next = np.uint32(t.state[FREE_NODE])
+        t.state[FREE_NODE] = at + ONE
+        t.state[RESERVED_NODES] -= ONE
         after_gap = False
 
 
 @inlined
-def declare_gap(row, direction, flows, dirs, nodes, groups, ring64, state, counters, config):  # type: ignore[no-untyped-def]
+def declare_gap(t: Any, row: Any, direction: Any) -> Any:
     """The hole before the first held piece is given up; what follows it is emitted."""
-    mine = dirs[row * 2 + direction]
-    first = nodes[np.uint64(mine.held) - ONE]
-    skip(row, direction, ahead(first.seq, mine.next_seq), dirs, counters)
-    release(row, direction, True, flows, dirs, nodes, groups, ring64, state, counters, config)
+    mine = t.dirs[row * 2 + direction]
+    first = t.nodes[np.uint64(mine.held) - ONE]
+    skip(t, row, direction, ahead(first.seq, mine.next_seq))
+    release(t, row, direction, True)
 
 
 @inlined
-def flush(row, direction, flows, dirs, nodes, groups, ring64, state, counters, config):  # type: ignore[no-untyped-def]
+def flush(t: Any, row: Any, direction: Any) -> Any:
     """Give up every hole of a direction."""
-    while dirs[row * 2 + direction].held != 0:
-        declare_gap(row, direction, flows, dirs, nodes, groups, ring64, state, counters, config)
+    while t.dirs[row * 2 + direction].held != 0:
+        declare_gap(t, row, direction)
 
 
 @inlined
-def acknowledged(row, direction, flows, dirs, nodes, groups, ring64, state, counters, config):  # type: ignore[no-untyped-def]
+def acknowledged(t: Any, row: Any, direction: Any) -> Any:
     """Declare the holes that the peer has acknowledged: it has the bytes, the capture has not."""
-    mine = dirs[row * 2 + direction]
+    mine = t.dirs[row * 2 + direction]
     while mine.held != 0:
-        first = nodes[np.uint64(mine.held) - ONE]
+        first = t.nodes[np.uint64(mine.held) - ONE]
         if ahead(mine.peer_ack, first.seq) < 0:
             return
-        declare_gap(row, direction, flows, dirs, nodes, groups, ring64, state, counters, config)
+        declare_gap(t, row, direction)
 
 
 @inlined
-def differs_from_log(row, direction, start, stop, off, flows, payload, ring8, ring64, state, config):  # type: ignore[no-untyped-def]
+def differs_from_log(
+    t: Any, row: Any, direction: Any, start: Any, stop: Any, off: Any, payload: Any
+) -> Any:
     """Whether bytes [start, stop) of a direction, at `off`, are not what the content log has."""
-    reference = flows[row].chain
+    reference = t.flows[row].chain
     for _ in range(COMPARED_EXTENTS):
-        if not is_there(reference, state, config):
+        if not is_there(t, reference):
             break
-        word = place(reference, config) >> np.uint64(3)
-        if ring64[word + np.uint64(3)] >> SHIFT_32 != np.uint64(row):
+        word = place(t, reference) >> np.uint64(3)
+        if t.ring64[word + np.uint64(3)] >> SHIFT_32 != np.uint64(row):
             break
-        begin = np.int64(ring64[word + ONE])
-        end = begin + np.int64(ring64[word + np.uint64(3)] & LOW_32)
-        if ring64[word + np.uint64(4)] == np.uint64(direction):
+        begin = np.int64(t.ring64[word + ONE])
+        end = begin + np.int64(t.ring64[word + np.uint64(3)] & LOW_32)
+        if t.ring64[word + np.uint64(4)] == np.uint64(direction):
             low, high = max(begin, start), min(end, stop)
             old = (word << np.uint64(3)) + np.uint64(HEADER) + np.uint64(low - begin)
             new = np.uint64(off) + np.uint64(low - start)
             for i in range(high - low):
-                if ring8[old + np.uint64(i)] != payload[new + np.uint64(i)]:
+                if t.ring8[old + np.uint64(i)] != payload[new + np.uint64(i)]:
                     return True
-        reference = ring64[word]
+        reference = t.ring64[word]
     return False
 
 
 @inlined
-def differs_in_batch(row, direction, start, stop, off, flows, groups, chunks, payload):  # type: ignore[no-untyped-def]
+def differs_in_batch(
+    t: Any, row: Any, direction: Any, start: Any, stop: Any, off: Any, payload: Any
+) -> Any:
     """The same for what this batch brought before: it is not in the log yet."""
-    at = np.uint64(flows[row].group)
+    at = np.uint64(t.flows[row].group)
     looked = 0
     while at != 0 and looked < COMPARED_CHUNKS:
-        group = groups[at - ONE]
+        group = t.groups[at - ONE]
         at = np.uint64(group.previous)
         begin = np.int64(group.start)
         link = np.uint64(group.first)
@@ -213,7 +219,7 @@ def differs_in_batch(row, direction, start, stop, off, flows, groups, chunks, pa
         if group.dir != direction or begin >= stop or begin + np.int64(group.len) <= start:
             continue
         while link != 0 and begin < stop:
-            chunk = chunks[link - ONE]
+            chunk = t.chunks[link - ONE]
             link = np.uint64(chunk.next)
             looked += 1
             low, high = max(begin, start), min(begin + np.int64(chunk.len), stop)
@@ -227,52 +233,60 @@ def differs_in_batch(row, direction, start, stop, off, flows, groups, chunks, pa
 
 
 @inlined
-def compare(row, direction, seq, off, length, flows, dirs, payload, ring8, ring64, groups, chunks, state, counters, config):  # type: ignore[no-untyped-def]
+def compare(t: Any, row: Any, direction: Any, seq: Any, off: Any, length: Any, payload: Any) -> Any:
     """Count a segment that says again, otherwise, what was said (RFC 9293 leaves open who wins)."""
-    mine = dirs[row * 2 + direction]
+    mine = t.dirs[row * 2 + direction]
     # logical offset of `seq`; what lies before the stream's first byte has nothing to compare
     start = np.int64(mine.offset) + ahead(seq, mine.next_seq)
     stop = start + np.int64(length)
-    if differs_from_log(
-        row, direction, start, stop, off, flows, payload, ring8, ring64, state, config
-    ) or differs_in_batch(row, direction, start, stop, off, flows, groups, chunks, payload):
+    if differs_from_log(t, row, direction, start, stop, off, payload) or differs_in_batch(
+        t, row, direction, start, stop, off, payload
+    ):
         if mine.conflicts < 65535:
             mine.conflicts += np.uint16(1)
-        counters[C_CONFLICTS] += ONE
+        t.counters[C_CONFLICTS] += ONE
 
 
 @inlined
-def take_node(state, nodes):  # type: ignore[no-untyped-def]
+def take_node(t: Any) -> Any:
     """Index of a free node; the pool's size when there is none."""
-    if state[FREE_NODE] != 0:
-        at = state[FREE_NODE] - ONE
-        state[FREE_NODE] = np.uint64(nodes[at].next)
-    elif state[USED_NODES] < np.uint64(nodes.size):
-        at = state[USED_NODES]
-        state[USED_NODES] = at + ONE
+    if t.state[FREE_NODE] != 0:
+        at = t.state[FREE_NODE] - ONE
+        t.state[FREE_NODE] = np.uint64(t.nodes[at].next)
+    elif t.state[USED_NODES] < np.uint64(t.nodes.size):
+        at = t.state[USED_NODES]
+        t.state[USED_NODES] = at + ONE
     else:
-        return np.uint64(nodes.size)
-    state[RESERVED_NODES] += ONE
+        return np.uint64(t.nodes.size)
+    t.state[RESERVED_NODES] += ONE
     return at
 
 
 @inlined
-def hold(row, direction, before, seq, off, length, ts_ns, flows, dirs, nodes, payload, ring8, ring64, state, counters, config):  # type: ignore[no-untyped-def]
+def hold(
+    t: Any,
+    row: Any,
+    direction: Any,
+    before: Any,
+    seq: Any,
+    off: Any,
+    length: Any,
+    ts_ns: Any,
+    payload: Any,
+) -> Any:
     """Keep a piece that came too early, behind node `before` (1 + index; 0 = as the first).
 
     The caller has made sure that a node is free. Returns 1 + the new node.
     """
-    mine = dirs[row * 2 + direction]
+    mine = t.dirs[row * 2 + direction]
     start = mine.offset + np.uint64(ahead(seq, mine.next_seq))
-    at = take_node(state, nodes)
-    reference = reserve(
-        np.uint64(length), start, flows[row].chain, ts_ns, row, direction, ring64, state, config
-    )
-    flows[row].chain = reference
-    copy_bytes(payload, np.uint64(off), ring8, place(reference, config) + np.uint64(HEADER), length)
-    counters[C_CONTENT_BYTES] += np.uint64(length)
-    counters[C_HELD] += ONE
-    node = nodes[at]
+    at = take_node(t)
+    reference = reserve(t, np.uint64(length), start, t.flows[row].chain, ts_ns, row, direction)
+    t.flows[row].chain = reference
+    copy_bytes(payload, np.uint64(off), t.ring8, place(t, reference) + np.uint64(HEADER), length)
+    t.counters[C_CONTENT_BYTES] += np.uint64(length)
+    t.counters[C_HELD] += ONE
+    node = t.nodes[at]
     node.pos = reference
     node.seq = np.uint32(seq)
     node.len = np.uint32(length)
@@ -280,52 +294,62 @@ def hold(row, direction, before, seq, off, length, ts_ns, flows, dirs, nodes, pa
         node.next = mine.held
         mine.held = np.uint32(at + ONE)
     else:
-        node.next = nodes[before - ONE].next
-        nodes[before - ONE].next = np.uint32(at + ONE)
+        node.next = t.nodes[before - ONE].next
+        t.nodes[before - ONE].next = np.uint32(at + ONE)
     mine.held_count += np.uint16(1)
     mine.held_bytes += np.uint32(length)
     return at + ONE
 
 
 @inlined
-def receive(row, direction, seq, off, length, wire, ts_ns, flows, dirs, nodes, payload, ring8, ring64, groups, chunks, state, counters, config):  # type: ignore[no-untyped-def]
+def receive(
+    t: Any,
+    row: Any,
+    direction: Any,
+    seq: Any,
+    off: Any,
+    length: Any,
+    wire: Any,
+    ts_ns: Any,
+    payload: Any,
+) -> Any:
     """One segment's payload: `length` captured bytes at `off`, `wire` bytes by its headers."""
-    mine = dirs[row * 2 + direction]
+    mine = t.dirs[row * 2 + direction]
     distance = ahead(seq, mine.next_seq)
     if distance == 0 and mine.held == 0:
         # the common case: exactly what was expected
         if length:
-            emit(row, direction, off, length, ts_ns, True, flows, dirs, groups, chunks, state, counters)
+            emit(t, row, direction, off, length, ts_ns, True)
             mine.next_seq = np.uint32(mine.next_seq + np.uint32(length))
         if wire > length:
-            skip(row, direction, wire - length, dirs, counters)
+            skip(t, row, direction, wire - length)
         return
     end = np.uint32(seq + np.uint32(wire))
     if distance > WINDOW:
         if mine.marks & SAW_ACK == 0 or ahead(mine.peer_ack, end) < 0:
-            counters[C_OUT_OF_WINDOW] += ONE
+            t.counters[C_OUT_OF_WINDOW] += ONE
             return
         # the peer has all that lies before it
-        flush(row, direction, flows, dirs, nodes, groups, ring64, state, counters, config)
+        flush(t, row, direction)
         distance = ahead(seq, mine.next_seq)
         if distance > 0:
-            skip(row, direction, distance, dirs, counters)
+            skip(t, row, direction, distance)
     repeats = distance < 0
     if repeats:
         if distance == -1 and wire == 1:
-            counters[C_KEEP_ALIVES] += ONE
+            t.counters[C_KEEP_ALIVES] += ONE
             return
         mine.retransmissions += np.uint32(1)
-        counters[C_RETRANSMISSIONS] += ONE
+        t.counters[C_RETRANSMISSIONS] += ONE
     overlaps = False
     stop = np.uint32(seq + np.uint32(length))
     current = mine.next_seq if repeats else seq
     before = np.uint64(0)
     while ahead(stop, current) > 0:
-        after = np.uint64(mine.held) if before == 0 else np.uint64(nodes[before - ONE].next)
+        after = np.uint64(mine.held) if before == 0 else np.uint64(t.nodes[before - ONE].next)
         piece_end = stop
         if after != 0:
-            node = nodes[after - ONE]
+            node = t.nodes[after - ONE]
             node_end = np.uint32(node.seq + node.len)
             if ahead(node_end, current) <= 0:
                 before = after
@@ -340,45 +364,39 @@ def receive(row, direction, seq, off, length, wire, ts_ns, flows, dirs, nodes, p
         piece = ahead(piece_end, current)
         piece_off = off + ahead(current, seq)
         if current == mine.next_seq:
-            emit(row, direction, piece_off, piece, ts_ns, True, flows, dirs, groups, chunks, state, counters)
+            emit(t, row, direction, piece_off, piece, ts_ns, True)
             mine.next_seq = piece_end
-            release(row, direction, False, flows, dirs, nodes, groups, ring64, state, counters, config)
+            release(t, row, direction, False)
             before = np.uint64(0)
             overlaps |= mine.next_seq != piece_end and piece_end != stop
             current = mine.next_seq
         else:
             full = (
-                np.int64(mine.held_count) >= config[MAX_HELD_SEGMENTS]
-                or np.int64(mine.held_bytes) + piece > config[MAX_HELD_BYTES]
-                or piece > config[MAX_EXTENT]
+                np.int64(mine.held_count) >= t.config[MAX_HELD_SEGMENTS]
+                or np.int64(mine.held_bytes) + piece > t.config[MAX_HELD_BYTES]
+                or piece > t.config[MAX_EXTENT]
             )
-            no_node = state[FREE_NODE] == 0 and state[USED_NODES] >= np.uint64(nodes.size)
+            no_node = t.state[FREE_NODE] == 0 and t.state[USED_NODES] >= np.uint64(t.nodes.size)
             if full or no_node:
-                counters[C_HELD_LIMIT if full else C_NO_NODE] += ONE
-                if mine.held != 0 and ahead(nodes[np.uint64(mine.held) - ONE].seq, current) < 0:
-                    declare_gap(row, direction, flows, dirs, nodes, groups, ring64, state, counters, config)
+                t.counters[C_HELD_LIMIT if full else C_NO_NODE] += ONE
+                if mine.held != 0 and ahead(t.nodes[np.uint64(mine.held) - ONE].seq, current) < 0:
+                    declare_gap(t, row, direction)
                 else:
-                    skip(row, direction, ahead(current, mine.next_seq), dirs, counters)
+                    skip(t, row, direction, ahead(current, mine.next_seq))
                 before = np.uint64(0)
                 continue
-            before = hold(
-                row, direction, before, current, piece_off, piece, ts_ns,
-                flows, dirs, nodes, payload, ring8, ring64, state, counters, config,
-            )
+            before = hold(t, row, direction, before, current, piece_off, piece, ts_ns, payload)
             current = piece_end
     if overlaps:
-        counters[C_OVERLAPS] += ONE
+        t.counters[C_OVERLAPS] += ONE
     if repeats or overlaps:
-        compare(
-            row, direction, seq, off, length, flows, dirs, payload, ring8, ring64, groups, chunks,
-            state, counters, config,
-        )
+        compare(t, row, direction, seq, off, length, payload)
     # the end of the segment that a snap length cut off, unless it is known from elsewhere
     while ahead(stop, mine.next_seq) <= 0 and ahead(end, mine.next_seq) > 0:
         lost = ahead(end, mine.next_seq)
         if mine.held != 0:
-            lost = min(lost, ahead(nodes[np.uint64(mine.held) - ONE].seq, mine.next_seq))
-        skip(row, direction, lost, dirs, counters)
-        release(row, direction, True, flows, dirs, nodes, groups, ring64, state, counters, config)
+            lost = min(lost, ahead(t.nodes[np.uint64(mine.held) - ONE].seq, mine.next_seq))
+        skip(t, row, direction, lost)
+        release(t, row, direction, True)
     if mine.held != 0 and mine.marks & SAW_ACK:
-        acknowledged(row, direction, flows, dirs, nodes, groups, ring64, state, counters, config)
+        acknowledged(t, row, direction)

@@ -1,5 +1,7 @@
 """Which service a direction's first bytes belong to. Sources stand over each rule."""
 
+from typing import Any
+
 import numpy as np
 
 from shared.columns import SERVICES, TCP, UDP
@@ -34,7 +36,9 @@ HELLO = words("EHLO", "HELO", "MAIL")  # RFC 5321 §4.1
 LOGIN = words("USER", "AUTH")
 POP_WORDS = words("+OK ", "CAPA", "STLS")  # RFC 1939 §3, RFC 2449 §5
 (IMAP_READY,) = words("* OK")  # RFC 9051 §7.1
-MEMCACHED_WORDS = words("get ", "gets", "set ", "add ", "stat", "STAT", "incr", "decr", "VALU", "STOR")
+MEMCACHED_WORDS = words(
+    "get ", "gets", "set ", "add ", "stat", "STAT", "incr", "decr", "VALU", "STOR"
+)
 (SMB_WORD,) = (0x534D42,)
 (MQTT_WORD,) = words("MQTT")
 (DHCP_COOKIE,) = (0x63825363,)  # RFC 2131 §3
@@ -42,32 +46,32 @@ QUIC_VERSIONS = (1, 0x6B3343CF)  # RFC 9000 §15, RFC 9369 §3.1
 
 
 @inlined
-def word(ring8, at):  # type: ignore[no-untyped-def]
+def word(t: Any, at: Any) -> Any:
     """Four bytes, big-endian."""
     return (
-        np.int64(ring8[at]) << 24
-        | np.int64(ring8[at + np.uint64(1)]) << 16
-        | np.int64(ring8[at + np.uint64(2)]) << 8
-        | np.int64(ring8[at + np.uint64(3)])
+        np.int64(t.ring8[at]) << 24
+        | np.int64(t.ring8[at + np.uint64(1)]) << 16
+        | np.int64(t.ring8[at + np.uint64(2)]) << 8
+        | np.int64(t.ring8[at + np.uint64(3)])
     )
 
 
 @inlined
-def little(ring8, at):  # type: ignore[no-untyped-def]
+def little(t: Any, at: Any) -> Any:
     """Four bytes, little-endian."""
     return (
-        np.int64(ring8[at])
-        | np.int64(ring8[at + np.uint64(1)]) << 8
-        | np.int64(ring8[at + np.uint64(2)]) << 16
-        | np.int64(ring8[at + np.uint64(3)]) << 24
+        np.int64(t.ring8[at])
+        | np.int64(t.ring8[at + np.uint64(1)]) << 8
+        | np.int64(t.ring8[at + np.uint64(2)]) << 16
+        | np.int64(t.ring8[at + np.uint64(3)]) << 24
     )
 
 
 @inlined
-def holds(ring8, at, length, text):  # type: ignore[no-untyped-def]
+def holds(t: Any, at: Any, length: Any, text: Any) -> Any:
     """Whether the big-endian word `text` stands anywhere in the bytes."""
     for i in range(length - 3):
-        if word(ring8, at + np.uint64(i)) == text:
+        if word(t, at + np.uint64(i)) == text:
             return True
     return False
 
@@ -76,7 +80,7 @@ SMTP_TEXT, FTP_TEXT = words("SMTP")[0], words("FTP ")[0]
 
 
 @inlined
-def detect_text(first, length, on, ring8, at):  # type: ignore[no-untyped-def]
+def detect_text(t: Any, first: Any, length: Any, on: Any, at: Any) -> Any:
     """Line protocols. on: whether a port is one of the flow's two."""
     for known in HTTP_WORDS:
         if first == known:
@@ -92,12 +96,12 @@ def detect_text(first, length, on, ring8, at):  # type: ignore[no-untyped-def]
             return SMTP
     for known in READY:
         if first == known:
-            if on[0] == 21 or on[1] == 21 or holds(ring8, at, min(length, 128), FTP_TEXT):
+            if on[0] == 21 or on[1] == 21 or holds(t, at, min(length, 128), FTP_TEXT):
                 return FTP
             for port in (25, 465, 587, 2525):
                 if on[0] == port or on[1] == port:
                     return SMTP
-            return SMTP if holds(ring8, at, min(length, 128), SMTP_TEXT) else 0
+            return SMTP if holds(t, at, min(length, 128), SMTP_TEXT) else 0
     for known in LOGIN:
         if first == known and (on[0] == 21 or on[1] == 21):
             return FTP
@@ -116,22 +120,22 @@ def detect_text(first, length, on, ring8, at):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def detect_tcp(flow, ring8, at, length):  # type: ignore[no-untyped-def]
+def detect_tcp(t: Any, flow: Any, at: Any, length: Any) -> Any:
     if length < 4:
         return 0
-    first = word(ring8, at)
+    first = word(t, at)
     on = (flow.port_a, flow.port_b)
-    found = detect_text(first, length, on, ring8, at)
+    found = detect_text(t, first, length, on, at)
     if found:
         return found
-    # TLS record of a handshake, RFC 8446 §5.1: type 22, version 3.x, then ClientHello or ServerHello
+    # TLS record of a handshake, RFC 8446 §5.1: type 22, version 3.x, then either Hello
     if first >> 16 == 0x1603 and (first >> 8 & 255) <= 4 and length >= 6:
-        kind = ring8[at + np.uint64(5)]
+        kind = t.ring8[at + np.uint64(5)]
         if kind == 1 or kind == 2:
             return HTTPS if on[0] == 443 or on[1] == 443 else TLS
     if length < 8:
         return 0
-    second = word(ring8, at + np.uint64(4))
+    second = word(t, at + np.uint64(4))
     # greeting of protocol 10: length, sequence 0, 10, then the version's first digit
     if first & 255 == 0 and second >> 24 == 10 and 0x30 <= (second >> 16 & 255) <= 0x39:
         return MYSQL
@@ -147,12 +151,12 @@ def detect_tcp(flow, ring8, at, length):  # type: ignore[no-untyped-def]
     # CONNECT with protocol name (MQTT 3.1.1 §3.1)
     if first >> 24 == 0x10:
         for shift in range(2, 6):
-            if length >= shift + 6 and word(ring8, at + np.uint64(shift + 2)) == MQTT_WORD:
+            if length >= shift + 6 and word(t, at + np.uint64(shift + 2)) == MQTT_WORD:
                 return MQTT
     # OP_MSG, OP_QUERY, OP_REPLY with a header that tells its own length (MongoDB wire protocol)
     if length >= 16:
-        op = little(ring8, at + np.uint64(12))
-        if op in (1, 2004, 2012, 2013) and 16 <= little(ring8, at) <= 48000000:
+        op = little(t, at + np.uint64(12))
+        if op in (1, 2004, 2012, 2013) and 16 <= little(t, at) <= 48000000:
             return MONGODB
     # DNS over TCP, RFC 1035 §4.2.2
     if (on[0] == 53 or on[1] == 53) and length >= 14:
@@ -161,36 +165,36 @@ def detect_tcp(flow, ring8, at, length):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def detect_udp(flow, ring8, at, length):  # type: ignore[no-untyped-def]
+def detect_udp(t: Any, flow: Any, at: Any, length: Any) -> Any:
     if length < 4:
         return 0
     on = (flow.port_a, flow.port_b)
     if length >= 12:
-        few = np.int64(ring8[at + np.uint64(4)]) == 0 and np.int64(ring8[at + np.uint64(6)]) < 2
+        few = np.int64(t.ring8[at + np.uint64(4)]) == 0 and np.int64(t.ring8[at + np.uint64(6)]) < 2
         if on[0] == 53 or on[1] == 53:
             return DNS if few else 0
         if on[0] == 5353 or on[1] == 5353:
             return MDNS if few else 0
         if on[0] == 5355 or on[1] == 5355:
             return DNS if few else 0
-    if ring8[at] & 0xC0 == 0xC0 and length >= 7:
-        version = word(ring8, at + np.uint64(1))
+    if t.ring8[at] & 0xC0 == 0xC0 and length >= 7:
+        version = word(t, at + np.uint64(1))
         if version in QUIC_VERSIONS or version >> 8 == 0xFF0000 or version >> 8 == 0x513034:
             return QUIC
     if (on[0] == 123 or on[1] == 123) and length >= 48:
         return NTP
-    if length >= 240 and word(ring8, at + np.uint64(236)) == DHCP_COOKIE:
+    if length >= 240 and word(t, at + np.uint64(236)) == DHCP_COOKIE:
         return DHCP
     return 0
 
 
 @inlined
-def detect(flow, direction, ring8, at, length):  # type: ignore[no-untyped-def]
+def detect(t: Any, flow: Any, at: Any, length: Any) -> Any:
     """The service that the first bytes of a direction show; 0 = they do not tell."""
     if flow.proto == TCP:
-        return detect_tcp(flow, ring8, at, length)
+        return detect_tcp(t, flow, at, length)
     if flow.proto == UDP:
-        return detect_udp(flow, ring8, at, length)
+        return detect_udp(t, flow, at, length)
     return 0
 
 

@@ -1,4 +1,46 @@
-"""Positions in the shard's scalar columns: what a kernel keeps that is not a row of a table."""
+"""All columns of a shard in one tuple, and the positions in its scalar columns."""
+
+from typing import NamedTuple
+
+from shared.columns import (
+    Directions,
+    Flows,
+    HeldNodes,
+    OutChunks,
+    OutEvents,
+    OutGroups,
+    OutI64,
+    OutPreviews,
+    OutU8,
+    OutU32,
+    OutU64,
+)
+
+
+class ShardColumns(NamedTuple):
+    """What a shard's kernels work on. Allocated once, by `services.shard.tables`."""
+
+    flows: Flows
+    dirs: Directions  # rows 2i and 2i + 1 belong to flow i
+    slots: OutU64  # of the flow table's index
+    free: OutU32  # stack of freed rows
+    ghosts: OutU64  # incarnations of evicted flows
+    victims: OutU32  # rows being evicted
+    nodes: HeldNodes
+    groups: OutGroups
+    chunks: OutChunks
+    dirty: OutU32  # streams that changed in this batch
+    events: OutEvents
+    previews: OutPreviews
+    preview_bytes: OutU8
+    preview_fill: OutU64  # (2,) used of previews, of preview_bytes
+    ring8: OutU8  # the content rings as bytes
+    ring64: OutU64  # and as words
+    port_service: OutU8  # (65536,) index into SERVICES
+    state: OutU64
+    counters: OutU64
+    config: OutI64
+
 
 # `state`, unsigned, changed by kernels
 (

@@ -1,5 +1,7 @@
 """From packets to streams: flow table, stream boundaries, TCP state, reassembly. One loop."""
 
+from typing import Any
+
 import numpy as np
 
 from services.shard.kernels.flow_table import (
@@ -28,6 +30,7 @@ from services.shard.kernels.state import (
     GROUPS,
     IDLE_NS,
     MAX_HELD_SEGMENTS,
+    ShardColumns,
 )
 from shared.columns import (
     ACK,
@@ -36,11 +39,9 @@ from shared.columns import (
     CLIENT_BY_SYN,
     CLOSED,
     CLOSING,
-    DIRTY as DIRTY_MARK,
     FIN,
     INDEXED,
     OPEN,
-    REASON_IDLE,
     REASON_CLOSED,
     REASON_IDLE,
     REASON_REUSED,
@@ -54,16 +55,10 @@ from shared.columns import (
     SYN,
     TCP,
     U8,
-    Directions,
-    Flows,
-    HeldNodes,
-    I64,
-    OutChunks,
-    OutGroups,
-    OutU8,
-    OutU32,
-    OutU64,
     Packets,
+)
+from shared.columns import (
+    DIRTY as DIRTY_MARK,
 )
 from shared.kernels import inlined, kernel
 
@@ -73,23 +68,23 @@ RESET_WINDOW = 1 << 20  # bytes around the expected number in which a RST is bel
 
 
 @inlined
-def mark_dirty(row, flows, dirty, state):  # type: ignore[no-untyped-def]
+def mark_dirty(t: Any, row: Any) -> Any:
     """Have the stream looked at when the batch's events are collected."""
-    if flows[row].marks & DIRTY_MARK == 0:
-        flows[row].marks |= np.uint8(DIRTY_MARK)
-        dirty[state[DIRTY]] = np.uint32(row)
-        state[DIRTY] += ONE
+    if t.flows[row].marks & DIRTY_MARK == 0:
+        t.flows[row].marks |= np.uint8(DIRTY_MARK)
+        t.dirty[t.state[DIRTY]] = np.uint32(row)
+        t.state[DIRTY] += ONE
 
 
 @inlined
-def set_status(flow, status):  # type: ignore[no-untyped-def]
+def set_status(flow: Any, status: Any) -> Any:
     if flow.status != status:
         flow.status = np.uint8(status)
         flow.marks |= np.uint8(CHANGED)
 
 
 @inlined
-def is_malformed(packet, payload):  # type: ignore[no-untyped-def]
+def is_malformed(packet: Any, payload: Any) -> Any:
     """Whether a row points out of its batch: what is checked here is relied on behind."""
     end = np.uint64(packet.payload_off) + np.uint64(packet.payload_len)
     return (
@@ -101,27 +96,27 @@ def is_malformed(packet, payload):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def is_established(flow):  # type: ignore[no-untyped-def]
+def is_established(flow: Any) -> Any:
     """Such a stream may go on after hours, and would still be the same."""
     return flow.proto == TCP and (flow.status == OPEN or flow.status == CLOSING)
 
 
 @inlined
-def rest(row, flows, dirs, nodes, groups, ring64, state, counters, config):  # type: ignore[no-untyped-def]
+def rest(t: Any, row: Any) -> Any:
     """A stream was idle for long: its holes are gaps, and it is over unless it is established.
 
     What the sweep did in time and what the stream's next packet finds undone come to the same.
     """
-    flow = flows[row]
+    flow = t.flows[row]
     for side in range(2):
-        flush(row, side, flows, dirs, nodes, groups, ring64, state, counters, config)
+        flush(t, row, side)
     if flow.reason == 0 and not is_established(flow):
         ended = flow.status == CLOSED or flow.status == RESET
         flow.reason = np.uint8(REASON_CLOSED if ended else REASON_IDLE)
 
 
 @inlined
-def begins_stream(flow, mine, other, packet, rested):  # type: ignore[no-untyped-def]
+def begins_stream(flow: Any, mine: Any, other: Any, packet: Any, rested: Any) -> Any:
     """Whether a packet on a known flow opens another stream there. rested: after idleness."""
     over = flow.reason != 0 or (rested and not is_established(flow))
     if packet.proto != TCP:
@@ -141,16 +136,16 @@ def begins_stream(flow, mine, other, packet, rested):  # type: ignore[no-untyped
 
 
 @inlined
-def tcp_state(row, direction, packet, flows, dirs, nodes, groups, ring64, state, counters, config):  # type: ignore[no-untyped-def]
+def tcp_state(t: Any, row: Any, direction: Any, packet: Any) -> Any:
     """SYN, ACK, RST and FIN of one segment. Returns whether its payload belongs to the stream."""
-    flow = flows[row]
-    mine = dirs[row * 2 + direction]
-    other = dirs[row * 2 + 1 - direction]
+    flow = t.flows[row]
+    mine = t.dirs[row * 2 + direction]
+    other = t.dirs[row * 2 + 1 - direction]
     flags = packet.flags
     if mine.packets == 1 and flags & RST == 0:
         mine.isn = np.uint32(packet.seq - np.uint32(0 if flags & SYN else 1))
     if flags & SYN:
-        counters[C_SYNS] += ONE
+        t.counters[C_SYNS] += ONE
         if mine.marks & SAW_SYN == 0:
             if mine.marks & STARTED == 0:
                 mine.isn = packet.seq
@@ -167,19 +162,17 @@ def tcp_state(row, direction, packet, flows, dirs, nodes, groups, ring64, state,
             other.peer_ack = packet.ack
             other.marks |= np.uint8(SAW_ACK)
             if other.held != 0:
-                acknowledged(
-                    row, 1 - direction, flows, dirs, nodes, groups, ring64, state, counters, config
-                )
+                acknowledged(t, row, 1 - direction)
     if flags & RST:
         if mine.marks & STARTED and abs(ahead(packet.seq, mine.next_seq)) > RESET_WINDOW:
-            counters[C_IGNORED_RESETS] += ONE
+            t.counters[C_IGNORED_RESETS] += ONE
             return False
-        counters[C_RESETS] += ONE
+        t.counters[C_RESETS] += ONE
         mine.marks |= np.uint8(SAW_RST)
         set_status(flow, RESET)
         return False
     if flags & FIN:
-        counters[C_FINS] += ONE
+        t.counters[C_FINS] += ONE
         mine.marks |= np.uint8(SAW_FIN)
         if flow.status != RESET:
             set_status(flow, CLOSED if other.marks & SAW_FIN else CLOSING)
@@ -187,37 +180,18 @@ def tcp_state(row, direction, packet, flows, dirs, nodes, groups, ring64, state,
 
 
 @inlined
-def is_full(groups, chunks, dirty, state, config):  # type: ignore[no-untyped-def]
+def is_full(t: Any) -> Any:
     """Whether one more packet could overflow: it can release all that four directions hold."""
-    room = np.uint64(4 * config[MAX_HELD_SEGMENTS] + 64)
+    room = np.uint64(4 * t.config[MAX_HELD_SEGMENTS] + 64)
     return (
-        state[GROUPS] + room > np.uint64(groups.size)
-        or state[CHUNKS] + room > np.uint64(chunks.size)
-        or state[DIRTY] + np.uint64(2) > np.uint64(dirty.size)
+        t.state[GROUPS] + room > np.uint64(t.groups.size)
+        or t.state[CHUNKS] + room > np.uint64(t.chunks.size)
+        or t.state[DIRTY] + np.uint64(2) > np.uint64(t.dirty.size)
     )
 
 
 @kernel
-def track(
-    packets: Packets,
-    start: int,
-    flows: Flows,
-    dirs: Directions,
-    index: OutU64,
-    free: OutU32,
-    ghosts: OutU64,
-    nodes: HeldNodes,
-    payload: U8,
-    ring8: OutU8,
-    ring64: OutU64,
-    groups: OutGroups,
-    chunks: OutChunks,
-    dirty: OutU32,
-    port_service: U8,
-    state: OutU64,
-    counters: OutU64,
-    config: I64,
-) -> int:
+def track(t: ShardColumns, packets: Packets, start: int, payload: U8) -> int:
     """Take packets [start, …) into their streams; returns how far it came.
 
     It stops early when groups or chunks could overflow, or when the table has no free row: the
@@ -225,61 +199,59 @@ def track(
     [0, state[GROUPS]) of chunks of `payload`; streams that changed are in dirty[0, state[DIRTY]).
     """
     for i in range(start, packets.size):
-        if is_full(groups, chunks, dirty, state, config):
+        if is_full(t):
             return i
         packet = packets[i]
         if is_malformed(packet, payload):
-            counters[C_MALFORMED] += ONE
+            t.counters[C_MALFORMED] += ONE
             continue
         direction = np.int64(packet.dir)
-        row = find(packet, flows, index, config)
+        row = find(t, packet)
         if row < 0:
-            row = free_row(state, free, config)
+            row = free_row(t)
             if row < 0:
                 return i
-            incarnation = remembered_incarnation(packet, ghosts)
-            start_stream(row, packet, incarnation, flows, dirs, port_service, counters)
-            link(flows[row].hash, row, index, config)
+            incarnation = remembered_incarnation(t, packet)
+            start_stream(t, row, packet, incarnation)
+            link(t, t.flows[row].hash, row)
         else:
-            old = flows[row]
-            rested = packet.ts_ns - old.last_ns > config[IDLE_NS]
+            old = t.flows[row]
+            rested = packet.ts_ns - old.last_ns > t.config[IDLE_NS]
             replaced = begins_stream(
-                old, dirs[row * 2 + direction], dirs[row * 2 + 1 - direction], packet, rested
+                old, t.dirs[row * 2 + direction], t.dirs[row * 2 + 1 - direction], packet, rested
             )
             following = row
             if replaced:
-                following = free_row(state, free, config)
+                following = free_row(t)
                 if following < 0:
                     return i
             if (rested or replaced) and old.reason == 0:
-                mark_dirty(row, flows, dirty, state)
+                mark_dirty(t, row)
                 if rested:
-                    rest(row, flows, dirs, nodes, groups, ring64, state, counters, config)
+                    rest(t, row)
             if replaced:
-                unlink(old.hash, row, index, config)
+                unlink(t, old.hash, row)
                 old.marks &= np.uint8(255 - INDEXED)
                 if old.reason == 0:
                     for side in range(2):
-                        flush(row, side, flows, dirs, nodes, groups, ring64, state, counters, config)
+                        flush(t, row, side)
                     old.reason = np.uint8(REASON_REUSED)
-                start_stream(
-                    following, packet, old.incarnation + 1, flows, dirs, port_service, counters
-                )
+                start_stream(t, following, packet, old.incarnation + 1)
                 row = following
-                link(flows[row].hash, row, index, config)
-                counters[C_REUSED] += ONE
-        flow = flows[row]
-        counters[C_PACKETS] += ONE
-        counters[C_BYTES] += np.uint64(packet.wirelen)
-        counters[C_PAYLOAD_BYTES] += np.uint64(packet.payload_wire)
+                link(t, t.flows[row].hash, row)
+                t.counters[C_REUSED] += ONE
+        flow = t.flows[row]
+        t.counters[C_PACKETS] += ONE
+        t.counters[C_BYTES] += np.uint64(packet.wirelen)
+        t.counters[C_PAYLOAD_BYTES] += np.uint64(packet.payload_wire)
         if flow.reason != 0:
-            counters[C_AFTER_CLOSE] += ONE  # the stream's numbers are final
+            t.counters[C_AFTER_CLOSE] += ONE  # the stream's numbers are final
             continue
-        mark_dirty(row, flows, dirty, state)
-        mine = dirs[row * 2 + direction]
-        if mine.held != 0 and packet.ts_ns - flow.last_ns > config[IDLE_NS]:
+        mark_dirty(t, row)
+        mine = t.dirs[row * 2 + direction]
+        if mine.held != 0 and packet.ts_ns - flow.last_ns > t.config[IDLE_NS]:
             # as the idle sweep would have, had it come by: the result does not depend on when
-            flush(row, direction, flows, dirs, nodes, groups, ring64, state, counters, config)
+            flush(t, row, direction)
         mine.packets += np.uint32(1)
         mine.bytes += np.uint64(packet.wirelen)
         mine.payload_bytes += np.uint64(packet.payload_wire)
@@ -289,27 +261,19 @@ def track(
         off = np.int64(packet.payload_off)
         if packet.proto != TCP:
             if length:
-                emit(
-                    row, direction, off, length, packet.ts_ns, False,
-                    flows, dirs, groups, chunks, state, counters,
-                )  # fmt: skip
+                emit(t, row, direction, off, length, packet.ts_ns, False)
             if wire > length:
-                skip(row, direction, wire - length, dirs, counters)
+                skip(t, row, direction, wire - length)
             continue
-        belongs = tcp_state(
-            row, direction, packet, flows, dirs, nodes, groups, ring64, state, counters, config
-        )
+        belongs = tcp_state(t, row, direction, packet)
         if wire == 0:
             continue
         if not belongs:
-            counters[C_AFTER_RESET] += np.uint64(wire)
+            t.counters[C_AFTER_RESET] += np.uint64(wire)
             continue
         seq = np.uint32(packet.seq + np.uint32(1 if packet.flags & SYN else 0))
         if mine.marks & STARTED == 0:
             mine.marks |= np.uint8(STARTED)
             mine.next_seq = seq
-        receive(
-            row, direction, seq, off, length, wire, packet.ts_ns, flows, dirs, nodes, payload,
-            ring8, ring64, groups, chunks, state, counters, config,
-        )  # fmt: skip
+        receive(t, row, direction, seq, off, length, wire, packet.ts_ns, payload)
     return packets.size

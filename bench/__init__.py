@@ -1,0 +1,1 @@
+"""Measurements: what flowmate costs, beside what others cost."""

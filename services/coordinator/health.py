@@ -1,0 +1,205 @@
+"""How the run is: what `/api/health` says, and the sentences that say what is wrong right now."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from services.coordinator.deltas import DeltaLog
+from services.coordinator.merge import Merger
+from services.coordinator.shards import Shard, Shards
+from services.coordinator.sinks import Sink
+from services.coordinator.sources import Sources
+from services.coordinator.view import Inventory
+from shared.columns import DECODE_STATUSES, FRAGMENT_HELD, PARSED
+
+RATE_WINDOW_S = 3.0
+ENDED = ("completed", "failed")
+# counters of shards that are summed in `totals`
+SHARD_TOTALS = (
+    "payload_bytes",
+    "stream_bytes",
+    "gaps",
+    "gap_bytes",
+    "retransmissions",
+    "overlaps",
+    "conflicts",
+    "midstream",
+    "attempts",
+)
+# what was not analysed or kept, by reason
+SHARD_DROPS = (
+    "flows_evicted",
+    "out_of_order_dropped",
+    "out_of_window",
+    "after_reset_bytes",
+    "after_close_packets",
+    "malformed_rows",
+)
+FRAGMENT_DROPS = tuple(f"fragments_{why}" for why in ("expired", "evicted", "cut", "malformed"))
+DECODE_DROPS = tuple(
+    name for status, name in enumerate(DECODE_STATUSES) if status not in (PARSED, FRAGMENT_HELD)
+)
+CAPTURE_DROPS_PREFIX = "dropped_"  # by kernel, interface or queue, as the source names them
+
+
+class Rates:
+    """Differences over the last seconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, dict[str, int]]] = deque()
+
+    def sample(self, totals: dict[str, int], now: float) -> None:
+        self._samples.append((now, totals))
+        while len(self._samples) > 2 and self._samples[1][0] <= now - RATE_WINDOW_S:
+            self._samples.popleft()
+
+    def per_second(self) -> dict[str, float]:
+        """`packets_per_s`, `bytes_per_s`, `events_per_s`."""
+        if len(self._samples) < 2:
+            return {f"{name}_per_s": 0.0 for name in ("packets", "bytes", "events")}
+        (start, before), (stop, after) = self._samples[0], self._samples[-1]
+        seconds = max(stop - start, 1e-3)
+        return {
+            f"{name}_per_s": round(max(0, after[name] - before[name]) / seconds, 1)
+            for name in ("packets", "bytes", "events")
+        }
+
+
+def lost_shard(shard: Shard) -> str:
+    """A sentence."""
+    if not shard.instance:
+        return f"shard {shard.index} has not registered"
+    return f"shard {shard.index} (pid {shard.pid} on {shard.host}) is not heard any more"
+
+
+class Health:
+    """Reads everybody's numbers; owns only the rates and what was said last."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        shards: Shards,
+        sources: Sources,
+        merger: Merger,
+        deltas: DeltaLog,
+        sinks: Sequence[Sink],
+    ) -> None:
+        self.inventory, self.shards, self.sources = inventory, shards, sources
+        self.merger, self.deltas, self.sinks = merger, deltas, sinks
+        self.rates = Rates()
+        self.malformed_messages = 0
+        self.run_status = "waiting"
+        self.is_finishing = False  # all has arrived, and sinks still write
+
+    # --------------------------------------------------------------------------- status
+    def advance(self) -> None:
+        """Move the run on. It has ended when capture and all shards have, and every sink is idle
+        after its last line, a `health`; it goes on when a new capture reports."""
+        if not self.sources.ended:
+            started = self.sources.has_started or self.merger.events > 0
+            self.run_status = "running" if started else "waiting"
+            self.is_finishing = False
+        elif self.run_status in ENDED or not self.shards.all_ended:
+            return
+        elif not self.is_finishing:
+            self.is_finishing = True
+            self.say(self.stats() | {"run_status": self._outcome()})
+        elif all(sink.is_idle for sink in self.sinks):
+            self.run_status, self.is_finishing = self._outcome(), False
+
+    def _outcome(self) -> str:
+        return "failed" if self.sources.all_failed else "completed"
+
+    def say(self, body: dict[str, Any]) -> None:
+        """A `health` line in every sink."""
+        for sink in self.sinks:
+            sink.put_record("health", body)
+
+    def troubles(self, now: float) -> list[str]:
+        """What is wrong at this moment, a sentence each; the same trouble is the same sentence."""
+        found = [lost_shard(shard) for shard in self.shards.all if shard.is_lost(now)]
+        if self.sources.is_silent(now):
+            found.append("capture is not heard any more and has not ended")
+        return found + [sink.trouble for sink in self.sinks if sink.trouble]
+
+    def status(self, now: float) -> str:
+        if self.run_status == "failed":
+            return "failed"
+        return "degraded" if self.troubles(now) else "ok"
+
+    # -------------------------------------------------------------------------- numbers
+    def totals(self) -> dict[str, int]:
+        """Since the start of the run. Packets and bytes are capture's, before decoding."""
+        sources, shards = self.sources, self.shards
+        return {
+            "packets": sources.total("packets") or shards.total("packets"),
+            "bytes": sources.total("bytes") or shards.total("bytes"),
+            "filtered": sources.total("filtered"),
+            "streams": self.inventory.numbered,
+            "events": self.merger.events,
+            **{name: shards.total(name) for name in SHARD_TOTALS},
+        }
+
+    def drops(self) -> dict[str, int]:
+        """What was not analysed, kept or written, by reason; all reasons there are, 0 too."""
+        found = {name: self.sources.total(f"decode_{name}") for name in DECODE_DROPS}
+        told = [name for name in self.sources.stats if name.startswith(CAPTURE_DROPS_PREFIX)]
+        found |= {name: self.sources.total(name) for name in (*FRAGMENT_DROPS, *sorted(told))}
+        found |= {name: self.shards.total(name) for name in SHARD_DROPS}
+        found |= self.inventory.losses()
+        found["event_messages_lost"] = sum(shard.messages_lost for shard in self.shards.all)
+        found["messages_malformed"] = self.malformed_messages
+        found["output_lines"] = sum(sink.numbers()["lines_lost"] for sink in self.sinks)
+        return found
+
+    def queues(self) -> dict[str, Any]:
+        """What waits, and how long capture was held back by it."""
+        numbers = [sink.numbers() for sink in self.sinks]
+        return {
+            "shard_rows": self.shards.total("queue_rows"),
+            "output_bytes": sum(each["waiting_bytes"] for each in numbers),
+            "output_bytes_max": sum(each["waiting_bytes_max"] for each in numbers),
+            "capture_backpressure_ms": self.sources.total("backpressure_ms"),
+        }
+
+    def budgets(self) -> dict[str, int]:
+        """What is bounded, and how full it is."""
+        return {
+            "content_bytes": self.shards.total("content_used_bytes"),
+            "content_bytes_max": self.shards.total("content_budget_bytes"),
+            "flows": self.shards.total("flow_rows"),
+            "flows_max": self.shards.total("flow_rows_max"),
+            "streams": self.inventory.used,
+            "streams_max": self.inventory.capacity,
+            "delta_bytes": self.deltas.bytes,
+        }
+
+    def sample(self, now: float) -> None:
+        """Take the numbers that rates are made of."""
+        self.rates.sample(self.totals(), now)
+
+    def report(self, now: float) -> dict[str, Any]:
+        """The `/api/health` object."""
+        return {
+            "status": self.status(now),
+            "run_status": self.run_status,
+            "sources": self.sources.describe(),
+            "shards": [shard.describe(now) for shard in self.shards.all],
+            "totals": self.totals(),
+            "rates": self.rates.per_second(),
+            "drops": self.drops(),
+            "queues": self.queues(),
+            "budgets": self.budgets(),
+            "latest_cursor": self.deltas.latest,
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """What changes all the time: the body of a `stats` delta and of a health line."""
+        return {
+            "run_status": self.run_status,
+            "totals": self.totals(),
+            "rates": self.rates.per_second(),
+            "drops": {reason: count for reason, count in self.drops().items() if count},
+            "queues": self.queues(),
+            "budgets": self.budgets(),
+        }

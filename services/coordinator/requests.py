@@ -1,0 +1,186 @@
+"""What the coordinator answers: a table of operations, each from checked arguments to a reply.
+
+A request that is malformed, unknown or impossible is refused with a code, a sentence and a hint;
+nothing that a peer sends ends the process.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.coordinator.deltas import DeltaLog
+from services.coordinator.health import Health
+from services.coordinator.query import BadValueError, page
+from services.coordinator.shards import RefusedError, Shards
+from services.coordinator.view import Inventory
+from shared.schema import Reply, Request, SchemaError, StreamsQuery, unpack
+from shared.wire import pack_reply, refusal
+
+EDGE = "requests"
+DELTAS_MAX = 4096
+Frames = list[Any]
+Answer = tuple[dict[str, Any], Sequence[Any]]  # result and columns
+Args = TypeVar("Args", bound=BaseModel)
+
+
+class Arguments(BaseModel):
+    """Arguments of one operation; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Nothing(Arguments):
+    """For operations that take none."""
+
+
+class Register(Arguments):
+    instance: str = Field(min_length=1, max_length=64)
+    pid: int = 0
+    host: str = Field("", max_length=255)
+    index: int = -1
+
+
+class Heartbeat(Arguments):
+    shard: int
+    instance: str = Field(min_length=1, max_length=64)
+    seq: int = Field(0, ge=0)
+
+
+class StreamOf(Arguments):
+    stream_id: int = Field(ge=0, le=(1 << 64) - 1)
+
+
+class DeltasAfter(Arguments):
+    cursor: int = Field(0, ge=0)
+    limit: int = Field(1000, ge=1, le=DELTAS_MAX)
+
+
+def explain(error: ValidationError) -> tuple[str, str]:
+    """What is wrong with the first bad argument, and what would be right."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where} {first['input']!r:.80} is not accepted", str(first["msg"]).lower()
+
+
+class Requests:
+    """Answers requests. clock: seconds, monotonic."""
+
+    def __init__(
+        self,
+        coordinator: str,
+        inventory: Inventory,
+        shards: Shards,
+        health: Health,
+        deltas: DeltaLog,
+        clock: Callable[[], float],
+    ) -> None:
+        self.inventory, self.shards, self.health, self.deltas = inventory, shards, health, deltas
+        self.answered: dict[str, int] = {}  # by operation
+        self.refused: dict[str, int] = {}  # by code
+        self._coordinator, self._clock = coordinator, clock
+        self._log = logging.getLogger("coordinator")
+        self._table: dict[str, Callable[[dict[str, Any]], Answer]] = {
+            "register": self._register,
+            "heartbeat": self._heartbeat,
+            "topology": self._topology,
+            "health": self._health,
+            "streams": self._streams,
+            "stream": self._stream,
+            "deltas": self._deltas,
+        }
+        self.answered = dict.fromkeys(self._table, 0)
+
+    def answer(self, frame: bytes) -> Frames:
+        """The frames of the reply to one request."""
+        try:
+            reply, columns = self._result(frame)
+        except SchemaError as error:
+            reply, columns = refusal("bad_request", str(error)), ()
+        except ValidationError as error:
+            reply, columns = refusal("bad_value", *explain(error)), ()
+        except BadValueError as error:
+            reply, columns = refusal("bad_value", str(error), error.hint), ()
+        except RefusedError as error:
+            reply, columns = refusal(error.code, str(error), error.hint), ()
+        except Exception:  # a fault of ours must not take the inventory with it
+            self._log.exception("a request was not answered")
+            reply, columns = refusal("internal", "the coordinator could not answer this"), ()
+        if reply.error is not None:
+            self.refused[reply.error.code] = self.refused.get(reply.error.code, 0) + 1
+        return pack_reply(reply, columns)
+
+    def _result(self, frame: bytes) -> tuple[Reply, Sequence[Any]]:
+        request = unpack(Request, frame, EDGE)
+        operation = self._table.get(request.op)
+        if operation is None:
+            known = ", ".join(self._table)
+            return refusal("unknown_op", f"no operation {request.op!r}", f"one of {known}"), ()
+        result, columns = operation(request.args)
+        self.answered[request.op] += 1
+        return Reply(result=result), columns
+
+    # -------------------------------------------------------------------------- shards
+    def _register(self, args: dict[str, Any]) -> Answer:
+        wanted = Register.model_validate(args)
+        shard = self.shards.register(
+            wanted.instance, wanted.pid, wanted.host, wanted.index, self._clock()
+        )
+        return {
+            "index": shard.index,
+            "shards": len(self.shards.all),
+            "coordinator": self._coordinator,
+        }, ()
+
+    def _heartbeat(self, args: dict[str, Any]) -> Answer:
+        beat = Heartbeat.model_validate(args)
+        acked = self.shards.heartbeat(beat.shard, beat.instance, beat.seq, self._clock())
+        return {"coordinator": self._coordinator, "acked_seq": acked}, ()
+
+    def _topology(self, args: dict[str, Any]) -> Answer:
+        Nothing.model_validate(args)
+        now = self._clock()
+        shards = [
+            {
+                "index": shard.index,
+                "instance": shard.instance,
+                "pid": shard.pid,
+                "host": shard.host,
+                "ready": shard.ready and not shard.is_lost(now),
+                "age_ms": int(shard.silent_s(now) * 1000),
+            }
+            for shard in self.shards.all
+            if shard.instance
+        ]
+        return {"expected": len(self.shards.all), "shards": shards}, ()
+
+    # ----------------------------------------------------------------------------- api
+    def _health(self, args: dict[str, Any]) -> Answer:
+        Nothing.model_validate(args)
+        return self.health.report(self._clock()), ()
+
+    def _streams(self, args: dict[str, Any]) -> Answer:
+        found = page(self.inventory, StreamsQuery.model_validate(args))
+        result = {
+            "count": found.slots.size,
+            "total": found.total,
+            "hidden": found.hidden,
+            "next_cursor": found.next_cursor,
+        }
+        return result, self._rows(found.slots)
+
+    def _stream(self, args: dict[str, Any]) -> Answer:
+        slot = self.inventory.find(StreamOf.model_validate(args).stream_id)
+        slots = np.array([slot] if slot >= 0 else [], np.intp)
+        count = slots.size
+        result = {"count": count, "total": count, "hidden": 0, "next_cursor": None}
+        return result, self._rows(slots)
+
+    def _rows(self, slots: np.ndarray[Any, np.dtype[np.intp]]) -> Sequence[bytes]:
+        return [column.tobytes() for column in self.inventory.rows(slots)]
+
+    def _deltas(self, args: dict[str, Any]) -> Answer:
+        wanted = DeltasAfter.model_validate(args)
+        return self.deltas.after(wanted.cursor, wanted.limit), ()

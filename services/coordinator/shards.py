@@ -1,0 +1,197 @@
+"""Who the shards are: their numbers, whether they are heard, what they sent and what is missing.
+
+Rules. A number (index) belongs to one instance, a process; the same instance always gets its
+number again. Another one may take a number over once its holder has not been heard for
+TAKEOVER_AFTER_S. A shard is heard by anything it says. One that is silent for LOST_AFTER_S and
+has not ended is lost, until it is heard again or another takes its place. Counters are totals of
+an instance; what earlier instances counted is carried, so that sums never fall.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.schema import EventsHeader
+
+TAKEOVER_AFTER_S = 2.0
+LOST_AFTER_S = 1.8  # heartbeats come every half second; less than 2 s, the time health has to tell
+START_GRACE_S = 30.0  # for a shard to register at all: it may have kernels to compile first
+GAUGES = (
+    "flow_rows",
+    "flow_rows_max",
+    "content_used_bytes",
+    "content_budget_bytes",
+    "held_segments",
+    "queue_rows",
+)
+
+
+class RefusedError(Exception):
+    """A shard cannot have what it asks for."""
+
+    def __init__(self, code: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.code, self.hint = code, hint
+
+
+@dataclass
+class Shard:
+    """One number and who holds it. heard_at: seconds, monotonic. next_seq: None = not known."""
+
+    index: int
+    heard_at: float
+    instance: str = ""
+    pid: int = 0
+    host: str = ""
+    ready: bool = False
+    ended: bool = False
+    next_seq: int | None = None
+    stats: Mapping[str, int] = field(default_factory=dict)
+    carried: Counter[str] = field(default_factory=Counter)
+    restarts: int = 0
+    events: int = 0
+    messages_lost: int = 0
+    messages_repeated: int = 0
+    orphaned_streams: int = 0
+
+    def silent_s(self, now: float) -> float:
+        return now - self.heard_at
+
+    def is_lost(self, now: float) -> bool:
+        patience = LOST_AFTER_S if self.instance else START_GRACE_S
+        return not self.ended and self.silent_s(now) > patience
+
+    def state(self, now: float) -> str:
+        if self.ended:
+            return "ended"
+        if self.is_lost(now):
+            return "lost"
+        return "ready" if self.ready else "starting"
+
+    def total(self, name: str) -> int:
+        """A counter over all instances."""
+        return self.stats.get(name, 0) + self.carried[name]
+
+    def describe(self, now: float) -> dict[str, Any]:
+        """As in health."""
+        return {
+            "index": self.index,
+            "state": self.state(now),
+            "instance": self.instance,
+            "pid": self.pid,
+            "host": self.host,
+            "age_ms": int(self.silent_s(now) * 1000),
+            "restarts": self.restarts,
+            "events": self.events,
+            "messages_lost": self.messages_lost,
+            "orphaned_streams": self.orphaned_streams,
+            "stats": {name: self.stats.get(name, 0) if name in GAUGES else self.total(name)
+                      for name in self.stats.keys() | self.carried.keys()},
+        }  # fmt: skip
+
+
+class Shards:
+    """All numbers there are. replaced: told of a number whose instance is another one now, and
+    says how many of its streams were left open."""
+
+    def __init__(self, expected: int, now: float, replaced: Callable[[int], int]) -> None:
+        self.all = [Shard(index, now) for index in range(expected)]
+        self.input_ended = False  # no packet will come to anybody
+        self._replaced = replaced
+
+    # ----------------------------------------------------------------------- who is who
+    def register(self, instance: str, pid: int, host: str, index: int, now: float) -> Shard:
+        """A number for the instance: the one it had, the one it wants, or (-1) a free one."""
+        shard = self._held_by(instance) or self._free(index, now)
+        self._hold(shard, instance, now)
+        shard.pid, shard.host = pid, host
+        return shard
+
+    def _held_by(self, instance: str) -> Shard | None:
+        return next((shard for shard in self.all if shard.instance == instance), None)
+
+    def _free(self, index: int, now: float) -> Shard:
+        if index >= len(self.all) or index < -1:
+            raise RefusedError(
+                "bad_value",
+                f"shard {index} is none of the {len(self.all)} expected",
+                "give the coordinator and the shards the same --workers",
+            )
+        wanted = self.all if index < 0 else [self.all[index]]
+        for shard in sorted(wanted, key=lambda shard: shard.instance != ""):
+            if not shard.instance or shard.silent_s(now) > TAKEOVER_AFTER_S:
+                return shard
+        which = "all numbers are" if index < 0 else f"shard {index} is"
+        raise RefusedError(
+            "taken",
+            f"{which} held by shards that were heard in the last {TAKEOVER_AFTER_S:.0f} s",
+            "try again, or raise --workers",
+        )
+
+    def _hold(self, shard: Shard, instance: str, now: float) -> None:
+        """The instance holds the number, and was heard."""
+        shard.heard_at = now
+        if shard.instance == instance:
+            return
+        if shard.instance:
+            shard.restarts += 1
+            shard.carried.update({name: n for name, n in shard.stats.items() if name not in GAUGES})
+            shard.orphaned_streams += self._replaced(shard.index)
+        shard.instance, shard.stats = instance, {}
+        shard.ready, shard.next_seq = False, None
+        # who comes after the input has ended gets nothing, not even an end
+        shard.ended = self.input_ended and shard.restarts > 0
+
+    # ---------------------------------------------------------------------- what they say
+    def heartbeat(self, index: int, instance: str, seq: int, now: float) -> int:
+        """Returns the last message of events that arrived, -1 = none. seq: of the next it sends."""
+        if not 0 <= index < len(self.all):
+            raise RefusedError("bad_value", f"there is no shard {index}", "register first")
+        shard = self.all[index]
+        if shard.instance not in ("", instance) and shard.silent_s(now) <= TAKEOVER_AFTER_S:
+            raise RefusedError("taken", f"shard {index} is another process now", "register again")
+        self._hold(shard, instance, now)
+        shard.ready = True
+        if shard.next_seq is None and seq == 0:
+            shard.next_seq = 0
+        return -1 if shard.next_seq is None else shard.next_seq - 1
+
+    def arrived(self, header: EventsHeader, now: float) -> bool:
+        """Note a message of events; False when it must not be entered: it was before, or its
+        sender's rows mean other streams by now."""
+        if header.shard >= len(self.all):
+            return False
+        shard = self.all[header.shard]
+        stale = shard.instance not in ("", header.instance)
+        if stale and shard.silent_s(now) <= TAKEOVER_AFTER_S:
+            shard.messages_lost += 1
+            return False
+        self._hold(shard, header.instance, now)
+        expected = header.seq if shard.next_seq is None else shard.next_seq
+        if header.seq < expected:
+            shard.messages_repeated += 1
+            return False
+        shard.messages_lost += header.seq - expected
+        shard.next_seq = header.seq + 1
+        shard.ready, shard.ended = True, header.kind == "end"
+        shard.stats = header.stats
+        shard.events += header.events
+        return True
+
+    def excuse(self, now: float) -> None:
+        """Nobody could be heard, because the coordinator itself did not listen."""
+        for shard in self.all:
+            if not shard.is_lost(now):
+                shard.heard_at = now
+
+    # ---------------------------------------------------------------------------- totals
+    def total(self, name: str) -> int:
+        """A counter over all shards, or a gauge over those there are."""
+        if name in GAUGES:
+            return sum(shard.stats.get(name, 0) for shard in self.all)
+        return sum(shard.total(name) for shard in self.all)
+
+    @property
+    def all_ended(self) -> bool:
+        return all(shard.ended for shard in self.all)

@@ -1,0 +1,45 @@
+"""Where events go besides the inventory, off the critical path.
+
+A sink takes whole arrays of events into a bounded queue and works on them in a thread of its
+own. A full queue is back-pressure: the coordinator reads no further events until there is room.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Sink(Protocol):
+    """What the coordinator asks of a sink."""
+
+    def wait_for_room(self, seconds: float) -> bool:
+        """True as soon as events may be put; False when the queue stays full."""
+        ...
+
+    def put_events(self, events: NDArray[np.void]) -> None:
+        """EVENT rows, which the sink may keep as they are: nobody changes them."""
+        ...
+
+    def put_record(self, event: str, body: Mapping[str, Any]) -> None:
+        """One of the few events that are no stream's: `health`, `source_status`."""
+        ...
+
+    @property
+    def is_idle(self) -> bool:
+        """Everything that was put is out."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """A sentence on why events are being lost; empty while they are not."""
+        ...
+
+    def numbers(self) -> dict[str, int]:
+        """lines, bytes, lines_lost, errors, waiting_bytes, waiting_bytes_max."""
+        ...
+
+    def close(self) -> None:
+        """Write what waits, then end."""
+        ...

@@ -1,0 +1,192 @@
+"""Events as JSON lines in a file, a pipe or on standard output.
+
+Opening fails early with a UserError: the folder is missing, nothing may be written there, or the
+disk is full. Later failures are the world's: said once, counted, and the analysis goes on; a line
+is whole or not there at all, except in a pipe that took half of it. Lines are tried again after a
+failure, since a disk that is full may be cleared.
+"""
+
+import logging
+import os
+import select
+import stat
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from services.coordinator.kernels.jsonl_lines import LINE_MAX, format_events
+from shared.columns import EVENT
+from shared.errors import UserError
+from shared.settings import Settings
+
+QUEUE_BYTES_MAX = 16 << 20  # of EVENT rows that wait
+BLOCK_EVENTS = 512  # formatted and written at once
+CLOSE_S = 3.0  # for a reader that does not read, at the end
+HEAD = {"stream_id_hex": None, "protocol": None, "src": None, "dst": None}
+MARKER = "coordinator.output"  # in the run directory: this run has opened its file before
+
+
+def output_path(settings: Settings) -> str:
+    """What was asked for, or `<pcap>.jsonl` beside the first capture, or `live.jsonl` here."""
+    if settings.output:
+        return settings.output
+    first = settings.pcap[0] if settings.pcap else "live"
+    return "stdin.jsonl" if first == "-" else f"{first}.jsonl"
+
+
+def open_output(path: str, run_dir: str) -> int:
+    """A descriptor to write lines to. The file is emptied, unless this run wrote it before."""
+    if path == "-":
+        return os.dup(sys.stdout.fileno())
+    marker = Path(run_dir) / MARKER
+    resumed = marker.is_file() and marker.read_text() == path
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if resumed else os.O_TRUNC)
+    try:
+        descriptor = os.open(path, flags, 0o644)
+        check_room(descriptor)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"--output {path}: {reason}; give a file that can be written") from None
+    marker.write_text(path)
+    return descriptor
+
+
+def check_room(descriptor: int) -> None:
+    """Find out now that a disk is full: most file systems let a file be made but not filled."""
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind):
+        size = os.fstat(descriptor).st_size
+        os.pwrite(descriptor, b"\n", size)
+        os.ftruncate(descriptor, size)
+    elif stat.S_ISCHR(kind) and not os.isatty(descriptor):
+        os.write(descriptor, b"\n")
+
+
+class JsonlSink:
+    """A `Sink`. descriptor: to write to, closed at the end. name: for messages."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self.name = name
+        self.lines = self.bytes = self.lines_lost = self.errors = 0
+        self.trouble = ""
+        self._descriptor = descriptor
+        self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._log = logging.getLogger("coordinator")
+        self._out = np.zeros(BLOCK_EVENTS * LINE_MAX, np.uint8)
+        self._queue: deque[NDArray[np.void] | bytes] = deque()
+        self._waiting_bytes = 0  # queued or being written
+        self._closing = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="jsonl", daemon=True)
+        self._thread.start()
+
+    # ------------------------------------------------------------------- the writer's side
+    def wait_for_room(self, seconds: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self._waiting_bytes < QUEUE_BYTES_MAX, seconds)
+
+    def put_events(self, events: NDArray[np.void]) -> None:
+        if events.size:
+            self._put(events, events.nbytes)
+
+    def put_record(self, event: str, body: Mapping[str, Any]) -> None:
+        head = {"ts_us": time.time_ns() // 1000, "event": event} | HEAD
+        line = orjson.dumps(head | dict(body), option=orjson.OPT_APPEND_NEWLINE)
+        self._put(line, len(line))
+
+    def _put(self, item: NDArray[np.void] | bytes, size: int) -> None:
+        with self._changed:
+            self._queue.append(item)
+            self._waiting_bytes += size
+            self._changed.notify_all()
+
+    @property
+    def is_idle(self) -> bool:
+        return self._waiting_bytes == 0
+
+    def numbers(self) -> dict[str, int]:
+        return {
+            "lines": self.lines,
+            "bytes": self.bytes,
+            "lines_lost": self.lines_lost,
+            "errors": self.errors,
+            "waiting_bytes": self._waiting_bytes,
+            "waiting_bytes_max": QUEUE_BYTES_MAX,
+        }
+
+    def close(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(CLOSE_S)
+        if self._thread.is_alive():
+            waiting = self._waiting_bytes // EVENT.itemsize
+            self._log.error("%s takes nothing; about %d lines are lost", self.name, waiting)
+            return
+        os.close(self._descriptor)
+
+    # ------------------------------------------------------------------------ the thread
+    def _work(self) -> None:
+        while (item := self._next()) is not None:
+            if isinstance(item, bytes):
+                self._write(memoryview(item), 1)
+                size = len(item)
+            else:
+                self._write_events(item)
+                size = item.nbytes
+            del item
+            with self._changed:
+                self._waiting_bytes -= size
+                self._changed.notify_all()
+
+    def _next(self) -> NDArray[np.void] | bytes | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closing)
+            return self._queue.popleft() if self._queue else None
+
+    def _write_events(self, events: NDArray[np.void]) -> None:
+        for start in range(0, events.size, BLOCK_EVENTS):
+            block = events[start : start + BLOCK_EVENTS]
+            size = format_events(block, self._out)
+            self._write(self._out[:size].data, block.size)
+
+    def _write(self, octets: memoryview, lines: int) -> None:
+        """All of it or, in a file, nothing."""
+        done = 0
+        try:
+            while done < len(octets):
+                done += self._write_some(octets[done:])
+        except OSError as error:
+            self._fail(error, done, lines)
+            return
+        self.lines += lines
+        self.bytes += len(octets)
+        if self.trouble:
+            self._log.warning("%s can be written again", self.name)
+            self.trouble = ""
+
+    def _write_some(self, octets: memoryview) -> int:
+        try:
+            return os.write(self._descriptor, octets)
+        except BlockingIOError:  # a pipe that another process made non-blocking is full
+            select.select([], [self._descriptor], [])
+            return 0
+
+    def _fail(self, error: OSError, done: int, lines: int) -> None:
+        if done and self._is_file:
+            end = os.lseek(self._descriptor, -done, os.SEEK_CUR)
+            os.ftruncate(self._descriptor, end)
+        self.errors += 1
+        self.lines_lost += lines
+        if not self.trouble:
+            reason = (error.strerror or str(error)).lower()
+            self.trouble = f"events cannot be written to {self.name}: {reason}"
+            self._log.error("%s; they are counted and the analysis goes on", self.trouble)
