@@ -1,4 +1,4 @@
-"""Makes the captures that are measured: `python -m bench.corpus [--folder DIR] [--small] [name ...]`.
+"""Makes the captures that are measured: `python -m bench.corpus [--folder DIR] [name ...]`.
 
 - http_small: 160,000 short HTTP connections, 3.5 M packets; what a team box sees
 - bulk: four connections of 2 GB in all; what a file server sees
@@ -33,10 +33,14 @@ REAL_CAPTURE = Path("corpus") / "ndpi__wechat.pcap"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.corpus", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.corpus",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("names", nargs="*", metavar="name", help="of " + ", ".join(FULL))
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "flowmate-big")
+    usual = Path(tempfile.gettempdir()) / "flowmate-big"
+    parser.add_argument("--folder", type=Path, default=usual, help=f"default {usual}")
     parser.add_argument("--small", action="store_true", help="of a few ten MB, to try things")
     parser.add_argument("--real", type=Path, help="the capture that is repeated")
     given = parser.parse_args(argv)

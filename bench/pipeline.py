@@ -105,8 +105,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("captures", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--shards", type=numbers, default=[1, 2], help="such as 1,2 (default)")
-    parser.add_argument("--option", action="append", default=[], metavar="FLAG",
-                        help="one more word for flowmate, such as --option=--transport=inline")  # fmt: skip
+    words = "one more word for flowmate, such as --option=--transport=inline"
+    parser.add_argument("--option", action="append", default=[], metavar="FLAG", help=words)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--md", type=Path)
     return parser.parse_args(argv)
@@ -226,7 +226,7 @@ def row_of(
     """Medians of the whole runs, less the medians of the short ones."""
 
     def middle(runs: Sequence[Measured], name: str) -> float:
-        return statistics.median(getattr(run, name) for run in runs)
+        return float(statistics.median(getattr(run, name) for run in runs))
 
     def service_cpu(runs: Sequence[Measured], name: str) -> float:
         return statistics.median(run.services[name].cpu_s for run in runs)

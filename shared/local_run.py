@@ -37,7 +37,13 @@ ENDED = ("completed", "failed")
 
 
 def say(text: str) -> None:
-    print(f"flowmate: {text}", file=sys.stderr)
+    """A line on standard error, in one piece: the services write there too."""
+    write(f"flowmate: {text}")
+
+
+def write(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def run(settings: Settings) -> int:
@@ -228,14 +234,14 @@ class Run:
         self.progress.clear()
         shown = f"[{here}]" if ":" in here else here
         token = f"?token={self.settings.api_token}" if self.settings.api_token else ""
-        print(f"API http://{shown}:{port}/{token}  (Ctrl-C ends)", file=sys.stderr, flush=True)
+        write(f"API http://{shown}:{port}/{token}  (Ctrl-C ends)")
 
     def _report(self) -> None:
         """The summary table."""
         protocols, services = summary.count_streams(self._ask)
         seconds = time.monotonic() - self.started
         text = summary.table(self.health, protocols, services, seconds, self.settings.output)
-        print(text, file=sys.stderr, flush=True)
+        write(text)
 
     def _ask(self, op: str, args: dict[str, Any]) -> Mapping[str, Any]:
         """A reply's result; empty when there was none."""

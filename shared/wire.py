@@ -255,7 +255,14 @@ class LaneSender:
         self.seq += 1
         return True
 
+    def settled(self, timeout_ms: int) -> bool:
+        """Wait until every slot came back: the shard has taken all there was."""
+        if len(self.free) < len(self.slots):
+            self._collect(timeout_ms)
+        return len(self.free) == len(self.slots)
+
     def close(self) -> None:
+        """Let go of the lane. A shard that has not `settled` may lose what it was sent."""
         self.socket.close(linger=1000)
         self.credits.close()
         if not self.inline:

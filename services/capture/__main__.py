@@ -22,6 +22,7 @@ REPORT_S = 0.2
 SLOT_BYTES = 1 << 20  # payload of a batch; the longest payload that is not cut
 FLUSH_BATCHES = 64  # a lane that fills slowly is sent after this many batches of the reader
 TOPOLOGY_MS = 100
+SETTLE_S, WAIT_MS = 10, 100  # for the last batches to be taken
 
 
 class Capture:
@@ -131,6 +132,10 @@ class Capture:
         self.router.say("end")
         self._report("end")
         for lane in self.router.lanes:
+            # every slot is back, or the shard is gone: the lane's memory is not needed any more
+            deadline = time.monotonic() + SETTLE_S
+            while not lane.settled(WAIT_MS) and time.monotonic() < deadline:
+                pass
             lane.close()
         self.reports.close(linger=2000)
         self.context.destroy(linger=2000)

@@ -13,8 +13,8 @@ import zstandard
 
 from services.capture.inputs import Input
 
-CHUNK_BYTES = 1 << 18
-INPUT_MAX = 1 << 22  # compressed bytes looked at in one readinto, whatever comes out of them
+CHUNK_BYTES = 1 << 16
+INPUT_MAX = 1 << 20  # compressed bytes looked at in one readinto, whatever comes out of them
 
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW_BITS = 31  # zlib: a gzip header and the largest window
@@ -24,6 +24,7 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # behind a first byte of 0x50 to 0x5f
 ZSTD_WINDOW_MAX = 1 << 27
 ZSTD_PIECE = 1024
+ZSTD_REPLAY_MAX = 1 << 18  # of a frame so far, kept to find out what comes before damage
 
 
 class Codec(Protocol):
@@ -63,7 +64,7 @@ class Gzip:
         """At most room bytes come out."""
         if self._member.eof:
             return b"", self._next_member(data)
-        # A zlib error loses the output of its call; the copy costs 10 µs for 256 KiB of input.
+        # A zlib error loses the output of its call; a copy costs half a µs.
         before = self._member.copy()
         try:
             return self._decompress(data, room)
@@ -81,12 +82,13 @@ class Gzip:
 
     def _next_member(self, data: memoryview) -> int:
         """Between members: pass padding, begin the next member if there is one."""
-        begin = bytes(data).lstrip(b"\0")
-        if begin and not GZIP_MAGIC.startswith(begin[:2]):
+        if bytes(data[:1]) == b"\0":
+            return len(data) - len(bytes(data).lstrip(b"\0"))
+        if data and not GZIP_MAGIC.startswith(bytes(data[:2])):
             self.problem = "something else follows the gzip data; it is not read"
-        elif begin:
+        elif data:
             self._member = zlib.decompressobj(GZIP_WINDOW_BITS)
-        return len(data) - len(begin)
+        return 0
 
     def _salvage(self, data: memoryview, room: int, error: str) -> tuple[bytes, int]:
         """What comes out before the byte that is wrong, found in ever smaller steps."""
@@ -113,8 +115,7 @@ class Zstd:
     def __init__(self) -> None:
         self.problem = ""
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_MAX)
-        self._frame = self._decompressor.decompressobj()
-        self._inside = False
+        self._begin()
 
     def decode(self, data: memoryview, room: int) -> tuple[bytes, int]:
         """Up to 32 MiB may come out, whatever the room."""
@@ -125,16 +126,38 @@ class Zstd:
             out = self._frame.decompress(piece)
         except zstandard.ZstdError as error:
             self.problem = f"the zstd data is damaged ({str(error).rpartition(': ')[2]})"
-            return b"", 0
-        self._inside = not self._frame.eof
-        if self._inside:
-            return out, len(piece)
-        unused = len(self._frame.unused_data)
-        self._frame = self._decompressor.decompressobj()
-        return out, len(piece) - unused
+            return self._salvage(piece), len(piece)
+        if self._frame.eof:
+            unused = len(self._frame.unused_data)
+            self._begin()
+            return out, len(piece) - unused
+        self._fed += len(piece)
+        if self._fed <= ZSTD_REPLAY_MAX:
+            self._replay += piece
+        return out, len(piece)
 
     def inside(self) -> bool:
-        return self._inside
+        return self._fed > 0
+
+    def _begin(self) -> None:
+        self._frame = self._decompressor.decompressobj()
+        self._fed = 0  # bytes of the frame
+        self._replay = bytearray()
+
+    def _salvage(self, piece: memoryview) -> bytes:
+        """What comes out of a piece before its wrong byte. An error loses the output of its call,
+        and the state: the frame is decompressed anew, if it was short enough to be kept.
+        """
+        if self._fed > ZSTD_REPLAY_MAX:
+            return b""
+        frame, out = self._decompressor.decompressobj(), bytearray()
+        frame.decompress(self._replay)
+        try:
+            for at in range(len(piece)):
+                out += frame.decompress(piece[at : at + 1])
+        except zstandard.ZstdError:
+            pass  # here it is
+        return bytes(out)
 
 
 class Decompressed:

@@ -8,6 +8,7 @@ pieces of at most a few MiB, or as long as the longest packet needs.
 import io
 import logging
 import os
+from contextlib import closing
 
 import numpy as np
 
@@ -90,16 +91,16 @@ class Dump:
         return EXIT_NOTHING_READ if failed else EXIT_OK
 
     def _dump(self, source: PacketSource, writer: DumpWriter) -> None:
-        while not self._stop.requested and self._room(writer):
-            batch = source.read()
-            if batch is None:
-                break
-            if self._filter is not None:
-                batch = self._filter.apply(batch)
-            if self._max_packets:
-                batch = batch._replace(records=batch.records[: self._room(writer)])
-            writer.write(batch)
-        source.close()
+        with closing(source):
+            while not self._stop.requested and self._room(writer):
+                batch = source.read()
+                if batch is None:
+                    break
+                if self._filter is not None:
+                    batch = self._filter.apply(batch)
+                if self._max_packets:
+                    batch = batch._replace(records=batch.records[: self._room(writer)])
+                writer.write(batch)
         for problem in source.state.problems:
             where = f" byte {problem.offset}:" if problem.offset else ""
             log.warning("%s:%s %s", source.state.name, where, problem.reason)

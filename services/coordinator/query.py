@@ -92,15 +92,12 @@ def matching(inventory: Inventory, wanted: StreamFilter) -> Mask:
 
 def keep_with_text(inventory: Inventory, text: str, mask: Mask) -> None:
     """Clear mask where neither preview holds the text; ASCII letters equal in both cases."""
-    needle = text.encode("utf-8", "replace").lower()
+    needle = text.encode("utf-8", "replace")
     size = len(needle)
     if size > PREVIEW_BYTES:
         mask[:] = False
         return
-    padded = np.frombuffer(needle.ljust(-(-size // PIECE) * PIECE, b"\xff"), np.uint8)
-    letter = (padded >= ord("a")) & (padded <= ord("z"))
-    fold = np.where(letter, 0x20, 0).astype(np.uint8)
-    fold[size:] = 0xFF  # the padding equals any byte
+    padded, fold = probe_of(needle)
 
     def search(start: int, stop: int) -> None:
         flags = mask.view(np.uint8)
@@ -113,6 +110,16 @@ def keep_with_text(inventory: Inventory, text: str, mask: Mask) -> None:
         return
     cuts = np.linspace(0, mask.size, SEARCH_THREADS + 1).astype(int).tolist()
     list(searchers().map(search, cuts[:-1], cuts[1:]))
+
+
+def probe_of(needle: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """What `search_text` compares with: the needle in lower case, padded, and what to fold by."""
+    size = len(needle)
+    padded = np.frombuffer(needle.lower().ljust(-(-size // PIECE) * PIECE, b"\xff"), np.uint8)
+    letter = (padded >= ord("a")) & (padded <= ord("z"))
+    fold = np.where(letter, 0x20, 0).astype(np.uint8)
+    fold[size:] = 0xFF  # the padding equals any byte
+    return padded, fold
 
 
 @cache

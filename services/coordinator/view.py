@@ -20,7 +20,12 @@ from shared.columns import EVENT, EVENT_CLOSE, PREVIEW_BYTES, VIEW
 from shared.errors import UserError
 
 ROWS_MAX = 1 << 26  # rows a shard's flow table can have
+STREAMS_MAX = 1 << 31  # slots that 32 bits can name, with room
 NO_PIECES = np.empty(0, np.uint8)
+
+
+def too_many(streams: int) -> UserError:
+    return UserError(f"--max-streams {streams}: more than can be held here; give a smaller number")
 
 
 class Inventory:
@@ -31,6 +36,8 @@ class Inventory:
     """
 
     def __init__(self, max_streams: int) -> None:
+        if max_streams > STREAMS_MAX:
+            raise too_many(max_streams)
         self.capacity = max_streams
         index_size = 1 << (2 * max_streams - 1).bit_length()
         try:
@@ -40,10 +47,8 @@ class Inventory:
             self.preview_len = np.zeros(2 * max_streams, np.uint16)
             self.previews = np.zeros(2 * PREVIEW_BYTES * max_streams + SLACK, np.uint8)
             self._index = np.zeros(index_size, np.uint32)
-        except MemoryError:
-            raise UserError(
-                f"--max-streams {max_streams}: more than this machine can hold; give a smaller one"
-            ) from None
+        except (MemoryError, ValueError):  # numpy says ValueError beyond what it can address
+            raise too_many(max_streams) from None
         self._state = np.zeros(k.STATE_LEN, np.uint64)
         self._state[[k.SALT_LOW, k.SALT_HIGH]] = secrets.randbits(32) | 1, secrets.randbits(32) | 1
         self._bindings: dict[int, NDArray[np.uint32]] = {}

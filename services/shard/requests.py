@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from services.shard.content import ContentReader, NotRetainedError
+from services.shard.kernels import state as s
 from shared.schema import ContentQuery, Message, Reply, Request, SchemaError, unpack
 from shared.wire import pack_reply, refusal
 
@@ -74,15 +75,21 @@ class Requests:
         return Reply(result=self._retained(query.row)), []
 
     def _retained(self, row: int) -> dict[str, Any]:
-        """Bytes of the stream that are retained, and that left to bound memory, by direction."""
+        """What is retained of a stream; trimmed to its own cap; evicted by newer content."""
         reader = self.reader
         kept = reader.extents(row, 0).retained if reader.tables.retains else (0, 0)
         result: dict[str, Any] = {"enabled": reader.tables.retains}
+        whole = 0
         for name, direction in (("a_to_b", 0), ("b_to_a", 1)):
             mine = reader.tables.dirs[2 * row + direction]
-            whole = int(mine["offset"]) - int(mine["gap_bytes"])
+            octets = int(mine["offset"]) - int(mine["gap_bytes"])
+            whole += octets
             result[name] = {
                 "retained_bytes": kept[direction],
-                "dropped_bytes": max(0, whole - kept[direction]),
+                "dropped_bytes": max(0, octets - kept[direction]),
             }
+        trimmed = max(0, whole - int(reader.tables.config[s.STREAM_CAP]))
+        result["retained_bytes"] = sum(kept)
+        result["trimmed_bytes"] = trimmed
+        result["evicted_bytes"] = max(0, whole - trimmed - sum(kept))
         return result

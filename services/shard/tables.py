@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from services.shard.kernels import state as s
 from services.shard.kernels.content import HEADER
-from services.shard.kernels.services import port_services
+from services.shard.kernels.services import HEAD_UPTO, port_services
 from shared.columns import (
     CHUNK,
     DIRECTION,
@@ -67,6 +67,7 @@ class Tables:
         self.previews = rows_of(PREVIEW, self.groups.size)
         self.preview_bytes = zeros(self.groups.size * PREVIEW_BYTES)
         self.preview_fill = np.zeros(2, np.uint64)
+        self.head = np.zeros(HEAD_UPTO, np.uint8)
         self.state = np.zeros(s.STATE_LEN, np.uint64)
         self.counters = np.zeros(len(s.COUNTERS), np.uint64)
         self.port_service = port_services()

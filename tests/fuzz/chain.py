@@ -1,13 +1,13 @@
 """The way of a capture through reader, decoder, fragments, router and shards, in one process.
 
-`run` feeds any bytes to all rigs and raises what a rig raises, or `Broken` when an invariant does
-not hold:
+`run` feeds any bytes to all rigs. It raises what a rig raises, and `InvariantError` when one of these
+does not hold:
 
 1. A record lies within its batch, a routed payload within its slot, a preview within its bytes.
 2. Every packet gets one decode status, and every parsed one is counted by exactly one stream.
 3. A stream is opened once, closed once, and its close is its last event.
 4. Nothing is held when the input has ended, and no out-of-order node is lost.
-5. A window of content is sorted, disjoint, and as long as it says; what was not evicted is all there.
+5. A window of content is sorted, disjoint, and as long as it says; what was not evicted is there.
 6. Neither the number of shards nor the size of batches changes ids, final numbers or content.
 """
 
@@ -41,13 +41,13 @@ FILTER = "tcp or (udp and not port 53) or ip6 or icmp"
 PLACE_FIELDS = ("row", "shard", "pad", "conflicts")
 
 
-class Broken(AssertionError):
+class InvariantError(AssertionError):
     """An invariant does not hold."""
 
 
 def require(holds: object, what: str) -> None:
     if not holds:
-        raise Broken(what)
+        raise InvariantError(what)
 
 
 @dataclass(frozen=True)
@@ -244,9 +244,7 @@ class Outcome:
 def batches(data: bytes, rig: Rig) -> Iterator[Batch]:
     """Everything the reader finds."""
     state = SourceState("case", "file")
-    source = CaptureReader(
-        state, lambda: Memory(data), 0, rig.settings.batch_size, rig.batch_bytes
-    )
+    source = CaptureReader(state, lambda: Memory(data), 0, rig.settings.batch_size, rig.batch_bytes)
     found = 0
     for _ in range(READS_AT_LEAST + READS_A_BYTE * len(data)):
         batch = source.read()
@@ -258,7 +256,7 @@ def batches(data: bytes, rig: Rig) -> Iterator[Batch]:
         found += batch.records.size
         yield batch
     else:
-        raise Broken("the reader does not come to an end")
+        raise InvariantError("the reader does not come to an end")
     require(source.read() is None, "the end did not stay")
     require(state.packets == found, "the source miscounts")
     require(state.status in ("done", "failed"), "the source is not done")

@@ -1,4 +1,4 @@
-"""Mutation fuzzing: `python -m tests.fuzz.mutate --count 100000 --seed 1 [corpus file or folder ...]`.
+"""Mutation fuzzing: `python -m tests.fuzz.mutate --count 100000 --seed 1 [corpus ...]`.
 
 Case i of a seed is always the same bytes for the same corpus. Cases run in worker processes: one
 that crashes or hangs is named by what it left in shared memory, and another one goes on behind it.
@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from shared import kernel_cache
 from tests.fuzz import chain, seeds, shrink
-from tests.fuzz.anatomy import Capture, load, parse
+from tests.fuzz.anatomy import Capture, load
 from tests.fuzz.mutations import MOST_RECORDS, MUTATIONS, compress, damage_bytes
 
 CASE_CPU_S = 2.0  # what one case may take
@@ -119,9 +119,7 @@ def piece_of(capture: Capture, chance: random.Random) -> Capture:
         size += len(capture.records[stop])
         stop += 1
     records = capture.records[first : min(stop, first + MOST_RECORDS)]
-    return Capture(
-        capture.kind, capture.order, bytearray(capture.head), records, capture.frame_at
-    )
+    return Capture(capture.kind, capture.order, bytearray(capture.head), records, capture.frame_at)
 
 
 # ------------------------------------------------------------------------------------ workers
@@ -182,7 +180,7 @@ class Fuzz:
         log = self.given.failures / f"worker-{worker.pid}.txt"
         text = log.read_text() if log.exists() else ""
         save(self, number, "crash", f"{what}\n{text}")
-        if 0 <= number and number + self.given.procs < last:
+        if number >= 0 and number + self.given.procs < last:
             self._start(slot, number + self.given.procs)
 
     def _total(self, what: int) -> int:
@@ -199,7 +197,7 @@ class Fuzz:
 
 
 def small_pages() -> None:
-    """A case touches little of tables that are large: zeroing huge pages would take half the time."""
+    """A case touches little of large tables: zeroing huge pages would take half the time."""
     ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 

@@ -63,7 +63,17 @@ def talk() -> list[bytes]:
 
 def disorder() -> list[bytes]:
     """Holes, overlaps, conflicts, keep-alives and a reset; picked up in the middle."""
-    parts = ((0, 40), (80, 40), (60, 30), (160, 8), (40, 40), (30, 60), (39, 1), (120, 80), (300, 9))
+    parts = (
+        (0, 40),
+        (80, 40),
+        (60, 30),
+        (160, 8),
+        (40, 40),
+        (30, 60),
+        (39, 1),
+        (120, 80),
+        (300, 9),
+    )
     frames = [segment(False, 5000 + at, 1, ACK, bytes([65 + at % 26]) * n) for at, n in parts]
     return [*frames, segment(True, 1, 5300, ACK), segment(True, 1, 5309, RST), *frames[-2:]]
 

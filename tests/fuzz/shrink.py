@@ -106,4 +106,6 @@ def candidates(capture: Capture) -> Iterator[bytes]:
             if 16 <= keep < len(record):
                 cut = (keep - 16).to_bytes(4, "little" if capture.order == "<" else "big")
                 short = record[:8] + cut + record[12:keep]
-                yield bytes(capture.head) + b"".join([*records[:index], short, *records[index + 1 :]])
+                yield bytes(capture.head) + b"".join(
+                    [*records[:index], short, *records[index + 1 :]]
+                )

@@ -37,7 +37,9 @@ def test_mutated_captures_break_nothing(first: int, bystanders: chain.Bystanders
 
 def test_a_case_is_always_the_same() -> None:
     one, other = mutate.read_corpus([]), mutate.read_corpus([])
-    assert [mutate.case(1, i, one) for i in range(20)] == [mutate.case(1, i, other) for i in range(20)]
+    assert [mutate.case(1, i, one) for i in range(20)] == [
+        mutate.case(1, i, other) for i in range(20)
+    ]
 
 
 def test_cases_reach_the_shards() -> None:

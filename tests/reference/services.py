@@ -46,8 +46,9 @@ def told_by_payload(
         if key.proto == UDP and piece.start == 0:
             found = udp(ports, bytes(data[side][at] for at in piece))
         elif key.proto == TCP and piece.start < HEAD_UPTO:
-            head = [data[side].get(at) for at in range(min(piece.stop, HEAD_UPTO))]
-            found = tcp(ports, bytes(filter(None.__ne__, head))) if None not in head else ""
+            places = range(min(piece.stop, HEAD_UPTO))
+            whole = all(at in data[side] for at in places)
+            found = tcp(ports, bytes(data[side][at] for at in places)) if whole else ""
         else:
             continue
         if found:

@@ -17,7 +17,7 @@ from shared.run_dir import LONGEST_NAME, SOCKET_PATH_MAX, run_dir
 from shared.settings import Settings
 from tests.conftest import ROOT, Flowmate, clean_environ
 
-COORDINATOR = """
+COORDINATOR = r"""
 import os, sys, zmq
 from pathlib import Path
 from shared.schema import Reply, Request, unpack
@@ -49,13 +49,13 @@ def main(settings, stop):
         loop.turn()
     asked.close()
     context.term()
-    print("coordinator ends", file=sys.stderr, flush=True)
+    sys.stderr.write("coordinator ends\n")
     return 0
 
 if __name__ == "__main__":
     sys.exit(run_service("coordinator", main))
 """
-OTHER = """
+OTHER = r"""
 import os, signal, sys
 from pathlib import Path
 from shared.errors import UserError
@@ -64,8 +64,9 @@ from shared.service import Loop, run_service
 def main(settings, stop):
     name = "NAME"
     told = (name, settings.workers, settings.shard_index, settings.output)
-    print(*told, file=sys.stderr, flush=True)
-    print("not an event", flush=True)
+    sys.stderr.write(" ".join(map(str, told)) + "\n")
+    sys.stdout.write("not an event\n")
+    sys.stdout.flush()
     if os.environ.get("FAKE_CRASH") == name:
         os.kill(os.getpid(), signal.SIGSEGV)
     if os.environ.get("FAKE_USAGE") == name:
@@ -78,7 +79,7 @@ def main(settings, stop):
     loop = Loop(stop)
     while not stop.requested:
         loop.turn()
-    print(f"{name} ends", file=sys.stderr, flush=True)
+    sys.stderr.write(f"{name} ends\n")
     (folder / f"{name}-ended").touch()
     return int(os.environ.get("FAKE_CAPTURE_EXIT", "0")) if name == "capture" else 0
 

@@ -15,6 +15,7 @@ from shared.columns import PREVIEW_BYTES, U8, U16, OutU8
 from shared.kernels import inlined, kernel
 
 BLOCK, PIECE = 64, 16
+WHOLE = 4  # a needle of so many bytes or fewer is its four bytes
 SLACK = PREVIEW_BYTES  # bytes that may be read past the last preview
 ONE, TWO = np.uint64(1), np.uint64(2)
 SPAN = np.uint64(PREVIEW_BYTES)
@@ -73,6 +74,8 @@ def confirmed(previews: Any, base: Any, blocks: Any, length: Any, probe: Any) ->
         if blocks >> (block // BLOCK) & 1 == 0:
             continue
         stop = min(block + BLOCK, length - last)
+        if last < WHOLE and stop == block + BLOCK:  # the four bytes are all there are
+            return True
         for piece in range(block, stop, PIECE):
             if nearest(previews, base + np.uint64(piece), PIECE, probe) != 0:
                 continue

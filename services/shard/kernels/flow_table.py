@@ -231,13 +231,18 @@ def find_client(t: Any, flow: Any, packet: Any) -> Any:
         told_by = CLIENT_BY_PORT
         client = np.uint8(1) if known_a else np.uint8(0)
     flow.client = np.uint8(client)
-    server_port = packet.port_a if client else packet.port_b
-    client_port = packet.port_b if client else packet.port_a
-    service = t.port_service[server_port]
+    flow.told_by = np.uint8(told_by)
+    find_service(t, flow)
+
+
+@inlined
+def find_service(t: Any, flow: Any) -> Any:
+    """The service of the server's port, else of the client's."""
+    service = t.port_service[flow.port_a if flow.client else flow.port_b]
     if service == 0:
-        service = t.port_service[client_port]
+        service = t.port_service[flow.port_b if flow.client else flow.port_a]
     flow.service = service
-    flow.told_by = np.uint8(told_by | (SERVICE_BY_PORT << 4 if service else 0))
+    flow.told_by = np.uint8((flow.told_by & 15) | (SERVICE_BY_PORT << 4 if service else 0))
 
 
 @inlined

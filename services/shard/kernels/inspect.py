@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 
 from services.shard.kernels.content import HEADER, is_there, place
-from services.shard.kernels.services import detect
+from services.shard.kernels.services import HEAD_UPTO, detect
 from services.shard.kernels.state import GROUPS, PREVIEW_UPTO, ShardColumns
 from services.shard.kernels.track import mark_dirty
 from shared.columns import (
     CHANGED,
     SERVICE_BY_PAYLOAD,
+    TCP,
     TEXT_CONTROL,
     TEXT_HEAD,
     TEXT_INVALID,
@@ -19,6 +20,7 @@ from shared.columns import (
 from shared.kernels import inlined, kernel
 
 KIND_UPTO = 4096  # bytes of a direction that decide its content kind
+HEAD_EXTENTS = 1024  # how far back in a stream its first bytes are looked for
 HEAD_BYTES = 8  # printable bytes with which a direction is said to begin as text
 LOW_32 = np.uint64(0xFFFFFFFF)
 # states of the UTF-8 machine (RFC 3629 §4): 0 between characters, 1-3 that many tails to come,
@@ -110,6 +112,45 @@ def classify(t: Any, mine: Any, start: Any, at: Any, length: Any) -> Any:
     return mine.text != before
 
 
+@inlined
+def read_head(t: Any, row: Any, direction: Any, stop: Any) -> Any:
+    """Copy the direction's first `stop` bytes from the log into `head`; whether all were there."""
+    missing = stop
+    reference = t.flows[row].chain
+    for _ in range(HEAD_EXTENTS):
+        if missing == 0 or not is_there(t, reference):
+            break
+        word = place(t, reference) >> np.uint64(3)
+        owner = t.ring64[word + np.uint64(3)]
+        begin = np.int64(t.ring64[word + np.uint64(1)])
+        if t.ring64[word + np.uint64(4)] == np.uint64(direction) and begin < stop:
+            length = min(np.int64(owner & LOW_32), stop - begin)
+            at = (word << np.uint64(3)) + np.uint64(HEADER)
+            for i in range(length):
+                t.head[begin + i] = t.ring8[at + np.uint64(i)]
+            missing -= length
+        reference = t.ring64[word]
+    return missing == 0
+
+
+@inlined
+def service_of(
+    t: Any, flow: Any, row: Any, direction: Any, start: Any, at: Any, length: Any
+) -> Any:
+    """What the direction's bytes up to the end of this group tell; 0 = nothing.
+
+    A first message that came in several pieces is put together: how it was cut must not matter.
+    """
+    octets, begin, known = t.ring8, at, length
+    if start > 0:
+        if flow.proto != TCP:
+            return 0
+        octets, begin, known = t.head, np.uint64(0), min(start + length, HEAD_UPTO)
+        if not read_head(t, row, direction, known):
+            return 0
+    return detect(octets, flow, begin, known)
+
+
 @kernel
 def inspect_groups(t: ShardColumns) -> None:
     """Look at the batch's groups that begin within the first 4 KiB of their direction.
@@ -128,8 +169,8 @@ def inspect_groups(t: ShardColumns) -> None:
         length = min(np.int64(group.len), stored)
         if classify(t, mine, start, at, min(length, KIND_UPTO - start)):
             flow.marks |= np.uint8(CHANGED)
-        if start == 0 and flow.told_by >> 4 != SERVICE_BY_PAYLOAD:
-            service = detect(t, flow, at, length)
+        if start < HEAD_UPTO and flow.told_by >> 4 != SERVICE_BY_PAYLOAD:
+            service = service_of(t, flow, row, direction, start, at, length)
             if service != 0:
                 flow.told_by = np.uint8((flow.told_by & 15) | SERVICE_BY_PAYLOAD << 4)
                 flow.service = np.uint8(service)

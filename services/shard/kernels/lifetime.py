@@ -114,13 +114,13 @@ def close_all(t: ShardColumns, start: int, now_ns: int) -> int:
     used: Any = np.int64(t.state[USED_ROWS])
     for row in range(start, used):
         if is_full(t):
-            return row
+            return int(row)
         flow = t.flows[row]
         if flow.marks & LIVE and flow.marks & CLOSE_SENT == 0:
             flush_both(t, row)
             flow.reason = why_over(t, flow, now_ns, REASON_END)
             mark_dirty(t, row)
-    return used
+    return int(used)
 
 
 @kernel
@@ -266,7 +266,7 @@ def snapshot_rows(t: ShardColumns, start: int) -> int:
     used: Any = np.int64(t.state[USED_ROWS])
     for row in range(start, used):
         if t.state[DIRTY] + ONE > np.uint64(t.dirty.size):
-            return row
+            return int(row)
         flow = t.flows[row]
         if flow.marks & LIVE:
             if flow.marks & CLOSE_SENT:  # it is counted when it is told
@@ -274,4 +274,4 @@ def snapshot_rows(t: ShardColumns, start: int) -> int:
                 t.counters[C_IDLE] -= np.uint64(flow.reason == REASON_IDLE)
             flow.marks &= np.uint8(255 - OPEN_SENT - CLOSE_SENT)
             mark_dirty(t, row)
-    return used
+    return int(used)

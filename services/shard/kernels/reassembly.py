@@ -168,6 +168,18 @@ def flush(t: Any, row: Any, direction: Any) -> Any:
 
 
 @inlined
+def give_up(t: Any, row: Any, direction: Any, upto: Any) -> Any:
+    """Give up every hole before sequence number `upto`."""
+    mine = t.dirs[row * 2 + direction]
+    while ahead(upto, mine.next_seq) > 0:
+        lost = ahead(upto, mine.next_seq)
+        if mine.held != 0:
+            lost = min(lost, ahead(t.nodes[np.uint64(mine.held) - ONE].seq, mine.next_seq))
+        skip(t, row, direction, lost)
+        release(t, row, direction, True)
+
+
+@inlined
 def acknowledged(t: Any, row: Any, direction: Any) -> Any:
     """Declare the holes that the peer has acknowledged: it has the bytes, the capture has not."""
     mine = t.dirs[row * 2 + direction]
@@ -329,11 +341,8 @@ def receive(
         if mine.marks & SAW_ACK == 0 or ahead(mine.peer_ack, end) < 0:
             t.counters[C_OUT_OF_WINDOW] += ONE
             return
-        # the peer has all that lies before it
-        flush(t, row, direction)
+        give_up(t, row, direction, seq)  # the peer has all that lies before it
         distance = ahead(seq, mine.next_seq)
-        if distance > 0:
-            skip(t, row, direction, distance)
     repeats = distance < 0
     if repeats:
         if distance == -1 and wire == 1:
@@ -391,12 +400,7 @@ def receive(
         t.counters[C_OVERLAPS] += ONE
     if repeats or overlaps:
         compare(t, row, direction, seq, off, length, payload)
-    # the end of the segment that a snap length cut off, unless it is known from elsewhere
-    while ahead(stop, mine.next_seq) <= 0 and ahead(end, mine.next_seq) > 0:
-        lost = ahead(end, mine.next_seq)
-        if mine.held != 0:
-            lost = min(lost, ahead(t.nodes[np.uint64(mine.held) - ONE].seq, mine.next_seq))
-        skip(t, row, direction, lost)
-        release(t, row, direction, True)
+    if ahead(stop, mine.next_seq) <= 0:
+        give_up(t, row, direction, end)  # what a snap length cut off
     if mine.held != 0 and mine.marks & SAW_ACK:
         acknowledged(t, row, direction)

@@ -1,4 +1,7 @@
-"""Which service a direction's first bytes belong to. Sources stand over each rule."""
+"""Which service a direction's first bytes belong to. Sources stand over each rule.
+
+octets, at, length: an array, where in it the direction begins, and how many bytes are there.
+"""
 
 from typing import Any
 
@@ -29,6 +32,7 @@ HTTP_WORDS = words(
     "GET ", "HEAD", "POST", "PUT ", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
     "PROPFIND", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "HTTP",
 )  # fmt: skip
+HEAD_UPTO = 128  # bytes of a TCP direction in which a service is looked for
 (PRI,) = words("PRI ")
 (SSH_WORD,) = words("SSH-")  # RFC 4253 §4.2
 READY = words("220 ", "220-")  # RFC 5321 §4.2, RFC 959 §4.2
@@ -46,41 +50,49 @@ QUIC_VERSIONS = (1, 0x6B3343CF)  # RFC 9000 §15, RFC 9369 §3.1
 
 
 @inlined
-def word(t: Any, at: Any) -> Any:
+def word(octets: Any, at: Any) -> Any:
     """Four bytes, big-endian."""
     return (
-        np.int64(t.ring8[at]) << 24
-        | np.int64(t.ring8[at + np.uint64(1)]) << 16
-        | np.int64(t.ring8[at + np.uint64(2)]) << 8
-        | np.int64(t.ring8[at + np.uint64(3)])
+        np.int64(octets[at]) << 24
+        | np.int64(octets[at + np.uint64(1)]) << 16
+        | np.int64(octets[at + np.uint64(2)]) << 8
+        | np.int64(octets[at + np.uint64(3)])
     )
 
 
 @inlined
-def little(t: Any, at: Any) -> Any:
+def little(octets: Any, at: Any) -> Any:
     """Four bytes, little-endian."""
     return (
-        np.int64(t.ring8[at])
-        | np.int64(t.ring8[at + np.uint64(1)]) << 8
-        | np.int64(t.ring8[at + np.uint64(2)]) << 16
-        | np.int64(t.ring8[at + np.uint64(3)]) << 24
+        np.int64(octets[at])
+        | np.int64(octets[at + np.uint64(1)]) << 8
+        | np.int64(octets[at + np.uint64(2)]) << 16
+        | np.int64(octets[at + np.uint64(3)]) << 24
     )
-
-
-@inlined
-def holds(t: Any, at: Any, length: Any, text: Any) -> Any:
-    """Whether the big-endian word `text` stands anywhere in the bytes."""
-    for i in range(length - 3):
-        if word(t, at + np.uint64(i)) == text:
-            return True
-    return False
 
 
 SMTP_TEXT, FTP_TEXT = words("SMTP")[0], words("FTP ")[0]
 
 
 @inlined
-def detect_text(t: Any, first: Any, length: Any, on: Any, at: Any) -> Any:
+def detect_greeting(octets: Any, length: Any, on: Any, at: Any) -> Any:
+    """FTP and SMTP begin alike: the port tells, else which of their names comes first."""
+    if on[0] == 21 or on[1] == 21:
+        return FTP
+    for port in (25, 465, 587, 2525):
+        if on[0] == port or on[1] == port:
+            return SMTP
+    for i in range(min(length, HEAD_UPTO) - 3):
+        found = word(octets, at + np.uint64(i))
+        if found == FTP_TEXT:
+            return FTP
+        if found == SMTP_TEXT:
+            return SMTP
+    return 0
+
+
+@inlined
+def detect_text(first: Any, on: Any) -> Any:
     """Line protocols. on: whether a port is one of the flow's two."""
     for known in HTTP_WORDS:
         if first == known:
@@ -94,14 +106,6 @@ def detect_text(t: Any, first: Any, length: Any, on: Any, at: Any) -> Any:
     for known in HELLO:
         if first == known:
             return SMTP
-    for known in READY:
-        if first == known:
-            if on[0] == 21 or on[1] == 21 or holds(t, at, min(length, 128), FTP_TEXT):
-                return FTP
-            for port in (25, 465, 587, 2525):
-                if on[0] == port or on[1] == port:
-                    return SMTP
-            return SMTP if holds(t, at, min(length, 128), SMTP_TEXT) else 0
     for known in LOGIN:
         if first == known and (on[0] == 21 or on[1] == 21):
             return FTP
@@ -120,22 +124,26 @@ def detect_text(t: Any, first: Any, length: Any, on: Any, at: Any) -> Any:
 
 
 @inlined
-def detect_tcp(t: Any, flow: Any, at: Any, length: Any) -> Any:
+def detect_tcp(octets: Any, flow: Any, at: Any, length: Any) -> Any:
+    """What a prefix tells stays true of every longer one: the result is the same for all cuts."""
     if length < 4:
         return 0
-    first = word(t, at)
+    first = word(octets, at)
     on = (flow.port_a, flow.port_b)
-    found = detect_text(t, first, length, on, at)
+    for known in READY:
+        if first == known:
+            return detect_greeting(octets, length, on, at)
+    found = detect_text(first, on)
     if found:
         return found
     # TLS record of a handshake, RFC 8446 §5.1: type 22, version 3.x, then either Hello
     if first >> 16 == 0x1603 and (first >> 8 & 255) <= 4 and length >= 6:
-        kind = t.ring8[at + np.uint64(5)]
+        kind = octets[at + np.uint64(5)]
         if kind == 1 or kind == 2:
             return HTTPS if on[0] == 443 or on[1] == 443 else TLS
     if length < 8:
         return 0
-    second = word(t, at + np.uint64(4))
+    second = word(octets, at + np.uint64(4))
     # greeting of protocol 10: length, sequence 0, 10, then the version's first digit
     if first & 255 == 0 and second >> 24 == 10 and 0x30 <= (second >> 16 & 255) <= 0x39:
         return MYSQL
@@ -151,50 +159,50 @@ def detect_tcp(t: Any, flow: Any, at: Any, length: Any) -> Any:
     # CONNECT with protocol name (MQTT 3.1.1 §3.1)
     if first >> 24 == 0x10:
         for shift in range(2, 6):
-            if length >= shift + 6 and word(t, at + np.uint64(shift + 2)) == MQTT_WORD:
+            if length >= shift + 6 and word(octets, at + np.uint64(shift + 2)) == MQTT_WORD:
                 return MQTT
-    # OP_MSG, OP_QUERY, OP_REPLY with a header that tells its own length (MongoDB wire protocol)
-    if length >= 16:
-        op = little(t, at + np.uint64(12))
-        if op in (1, 2004, 2012, 2013) and 16 <= little(t, at) <= 48000000:
-            return MONGODB
     # DNS over TCP, RFC 1035 §4.2.2
     if (on[0] == 53 or on[1] == 53) and length >= 14:
         return DNS
+    # OP_MSG, OP_QUERY, OP_REPLY with a header that tells its own length (MongoDB wire protocol)
+    if length >= 16:
+        op = little(octets, at + np.uint64(12))
+        if op in (1, 2004, 2012, 2013) and 16 <= little(octets, at) <= 48000000:
+            return MONGODB
     return 0
 
 
 @inlined
-def detect_udp(t: Any, flow: Any, at: Any, length: Any) -> Any:
+def detect_udp(octets: Any, flow: Any, at: Any, length: Any) -> Any:
     if length < 4:
         return 0
     on = (flow.port_a, flow.port_b)
     if length >= 12:
-        few = np.int64(t.ring8[at + np.uint64(4)]) == 0 and np.int64(t.ring8[at + np.uint64(6)]) < 2
+        few = np.int64(octets[at + np.uint64(4)]) == 0 and np.int64(octets[at + np.uint64(6)]) < 2
         if on[0] == 53 or on[1] == 53:
             return DNS if few else 0
         if on[0] == 5353 or on[1] == 5353:
             return MDNS if few else 0
         if on[0] == 5355 or on[1] == 5355:
             return DNS if few else 0
-    if t.ring8[at] & 0xC0 == 0xC0 and length >= 7:
-        version = word(t, at + np.uint64(1))
+    if octets[at] & 0xC0 == 0xC0 and length >= 7:
+        version = word(octets, at + np.uint64(1))
         if version in QUIC_VERSIONS or version >> 8 == 0xFF0000 or version >> 8 == 0x513034:
             return QUIC
     if (on[0] == 123 or on[1] == 123) and length >= 48:
         return NTP
-    if length >= 240 and word(t, at + np.uint64(236)) == DHCP_COOKIE:
+    if length >= 240 and word(octets, at + np.uint64(236)) == DHCP_COOKIE:
         return DHCP
     return 0
 
 
 @inlined
-def detect(t: Any, flow: Any, at: Any, length: Any) -> Any:
+def detect(octets: Any, flow: Any, at: Any, length: Any) -> Any:
     """The service that the first bytes of a direction show; 0 = they do not tell."""
     if flow.proto == TCP:
-        return detect_tcp(t, flow, at, length)
+        return detect_tcp(octets, flow, at, length)
     if flow.proto == UDP:
-        return detect_udp(t, flow, at, length)
+        return detect_udp(octets, flow, at, length)
     return 0
 
 

@@ -34,6 +34,7 @@ class ShardColumns(NamedTuple):
     previews: OutPreviews
     preview_bytes: OutU8
     preview_fill: OutU64  # (2,) used of previews, of preview_bytes
+    head: OutU8  # scratch: the first bytes of a direction
     ring8: OutU8  # the content rings as bytes
     ring64: OutU64  # and as words
     port_service: OutU8  # (65536,) index into SERVICES

@@ -6,6 +6,7 @@ import numpy as np
 
 from services.shard.kernels.flow_table import (
     find,
+    find_service,
     free_row,
     link,
     remembered_incarnation,
@@ -51,6 +52,7 @@ from shared.columns import (
     SAW_FIN,
     SAW_RST,
     SAW_SYN,
+    SERVICE_BY_PAYLOAD,
     STARTED,
     SYN,
     TCP,
@@ -154,6 +156,8 @@ def tcp_state(t: Any, row: Any, direction: Any, packet: Any) -> Any:
             if flow.told_by & 15 != CLIENT_BY_SYN:
                 flow.told_by = np.uint8((flow.told_by & 0xF0) | CLIENT_BY_SYN)
                 flow.client = np.uint8(direction ^ 1 if flags & ACK else direction)
+                if flow.told_by >> 4 != SERVICE_BY_PAYLOAD:
+                    find_service(t, flow)
                 flow.marks |= np.uint8(CHANGED)
     if flow.status == ATTEMPT and flags & RST == 0 and flags & (SYN | ACK) != SYN:
         set_status(flow, OPEN)
@@ -249,9 +253,6 @@ def track(t: ShardColumns, packets: Packets, start: int, payload: U8) -> int:
             continue
         mark_dirty(t, row)
         mine = t.dirs[row * 2 + direction]
-        if mine.held != 0 and packet.ts_ns - flow.last_ns > t.config[IDLE_NS]:
-            # as the idle sweep would have, had it come by: the result does not depend on when
-            flush(t, row, direction)
         mine.packets += np.uint32(1)
         mine.bytes += np.uint64(packet.wirelen)
         mine.payload_bytes += np.uint64(packet.payload_wire)

@@ -1,0 +1,351 @@
+"""How long a user waits: content while a capture is read, and pages of a large inventory.
+
+`python -m bench.latency content FILE` reads random streams' content from the shard's socket and
+through the API while FILE is ingested, then again when it is done.
+`python -m bench.latency filters [--rows 1000000]` makes a capture of so many one-packet streams
+and asks for a page with each filter, at the coordinator's socket and through the API.
+
+Both print milliseconds: median, 99th percentile, longest. The contract: a read under load takes
+less than 50 ms, a page of 1 M streams less than 20 ms.
+"""
+
+import argparse
+import http.client
+import json
+import random
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from bench.probe import Running, clean_environ, flowmate_command, warm
+from shared.columns import EVENT
+from shared.flow_key import hex_id
+from shared.schema import Reply, Request, unpack
+from shared.wire import Bus, open_socket
+
+PAUSE_S = 0.002  # between reads, so that they are users and no flood
+READS_A_PAGE = 10
+IDLE_READS = 300
+WAIT_S = 60.0
+DEADLINE_MS = 5000
+DIRECTIONS = ("a_to_b", "b_to_a")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.latency",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    reads = commands.add_parser("content")
+    reads.add_argument("capture", type=Path, metavar="FILE")
+    pages = commands.add_parser("filters")
+    pages.add_argument("--rows", type=int, default=1_000_000)
+    pages.add_argument("--times", type=int, default=50, help="each filter so often")
+    for one in (reads, pages):
+        one.add_argument("--shards", type=int, default=1)
+        one.add_argument("--json", type=Path)
+    given = parser.parse_args(argv)
+    found = content(given) if given.command == "content" else filters(given)
+    print(table(found))
+    if given.json:
+        given.json.write_text(json.dumps([one.summary() for one in found], indent=1) + "\n")
+    return 0
+
+
+# ---------------------------------------------------------------------------------- measuring
+@dataclass
+class Waits:
+    """Latencies of one kind of request."""
+
+    name: str
+    ms: list[float] = field(default_factory=list)
+    refused: int = 0  # answered with an error
+    bytes: int = 0
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.ms.append((time.perf_counter() - began) * 1e3)
+
+    def quantile(self, share: float) -> float:
+        ordered = sorted(self.ms)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "requests": len(self.ms),
+            "p50_ms": self.quantile(0.5),
+            "p99_ms": self.quantile(0.99),
+            "max_ms": self.quantile(1.0),
+            "refused": self.refused,
+            "bytes": self.bytes,
+        }
+
+    def line(self) -> str:
+        """A row of the table."""
+        one = self.summary()
+        return (
+            f"| {self.name} | {one['requests']} | {one['p50_ms']:.2f} | {one['p99_ms']:.2f}"
+            f" | {one['max_ms']:.2f} | {self.refused} | {self.bytes / 1e6:.1f} |"
+        )
+
+
+def table(found: Sequence[Waits]) -> str:
+    lines = [
+        "| request | n | p50 ms | p99 ms | max ms | refused | MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*lines, *(one.line() for one in found)])
+
+
+class Peer:
+    """A service's requests socket."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> None:
+        self._socket = open_socket(context, zmq.REQ, 4)
+        self._socket.setsockopt(zmq.REQ_RELAXED, 1)
+        self._socket.connect(address)
+        self._address = address
+
+    def ask(self, op: str, args: dict[str, Any]) -> tuple[Reply, list[bytes]]:
+        self._socket.send(Request(op=op, args=args).pack())
+        if not self._socket.poll(DEADLINE_MS):
+            raise TimeoutError(f"{self._address} did not answer {op}")
+        frames = self._socket.recv_multipart()
+        return unpack(Reply, frames[0], self._address), frames[1:]
+
+
+class Api:
+    """One kept connection."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_MS / 1e3)
+
+    def get(self, path: str, **parameters: Any) -> tuple[int, bytes]:
+        self._connection.request("GET", f"{path}?{urlencode(parameters)}")
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+
+class Run:
+    """flowmate on one capture, with its sockets and its API."""
+
+    def __init__(self, capture: Path, folder: Path, shards: int, *options: str) -> None:
+        self.port = free_port()
+        bus = Bus(str(folder))
+        words = ["--pcap", str(capture), "--run-dir", str(folder), "--workers", str(shards)]
+        words += ["--api-listen", f"127.0.0.1:{self.port}", "--output", "/dev/null", *options]
+        self._running = Running([*flowmate_command(), *words], clean_environ(), folder)
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.coordinator = Peer(self.context, bus.requests)
+        self.shards = [Peer(self.context, bus.shard_requests(i)) for i in range(shards)]
+        self.api = Api(self.port)
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.process.send_signal(signal.SIGINT)
+        ended = self._running.end()
+        self.context.destroy(0)
+        if ended.status:
+            print(ended.stderr, file=sys.stderr)
+
+    def health(self) -> dict[str, Any]:
+        return self.coordinator.ask("health", {})[0].result
+
+    @property
+    def ended(self) -> bool:
+        return self.health()["run_status"] in ("completed", "failed")
+
+    def wait_for_api(self) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            if self._running.process.poll() is not None:
+                sys.exit(f"flowmate ended: {self._running.end().stderr}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    sys.exit("the API did not come up")
+                time.sleep(0.02)
+
+    def wait_for_packets(self) -> None:
+        """Until the first streams are there."""
+        while not self.health().get("totals", {}).get("streams", 0) and not self.ended:
+            time.sleep(0.01)
+
+    def page(self, **query: Any) -> NDArray[np.void]:
+        """EVENT rows of the newest streams."""
+        reply, frames = self.coordinator.ask("streams", {"limit": 100, **query})
+        if reply.error is not None:
+            raise RuntimeError(reply.error.message)
+        return np.frombuffer(frames[0], EVENT)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# ------------------------------------------------------------------------------------ content
+def content(given: argparse.Namespace) -> list[Waits]:
+    """Reads while a capture comes in, and when it is done."""
+    warm(given.capture)
+    busy = [Waits("content, shard's socket, during ingest"), Waits("content, API, during ingest")]
+    idle = [Waits("content, shard's socket, when done"), Waits("content, API, when done")]
+    chance = random.Random(1)
+    with (
+        tempfile.TemporaryDirectory(prefix="fm-bench-") as name,
+        Run(given.capture, Path(name), given.shards) as run,
+    ):
+        run.wait_for_api()
+        run.wait_for_packets()
+        while not run.ended:
+            read_some(run, busy, chance)
+        while len(idle[0].ms) < IDLE_READS:
+            read_some(run, idle, chance)
+    return busy + idle
+
+
+def read_some(run: Run, waits: Sequence[Waits], chance: random.Random) -> None:
+    """Some streams of a page, each once at the shard and once through the API."""
+    rows = run.page()
+    for _ in range(READS_A_PAGE):
+        event = rows[chance.randrange(rows.size)]
+        direction = chance.randrange(2)
+        end = int(event["stream_bytes"][direction]) + int(event["gap_bytes"][direction])
+        start = chance.randrange(max(1, end - 65535))
+        from_shard(run, waits[0], event, direction, start)
+        time.sleep(PAUSE_S)
+        from_api(run, waits[1], event, direction, start)
+        time.sleep(PAUSE_S)
+
+
+def from_shard(run: Run, waits: Waits, event: np.void, direction: int, start: int) -> None:
+    window = {"direction": direction, "start": start, "len": 65536}
+    which = {"stream_id": int(event["stream_id"]), "row": int(event["row"])}
+    with waits.timed():
+        reply, frames = run.shards[int(event["shard"])].ask("content", which | window)
+    waits.refused += reply.error is not None
+    waits.bytes += sum(map(len, frames))
+
+
+def from_api(run: Run, waits: Waits, event: np.void, direction: int, start: int) -> None:
+    path = f"/api/streams/{hex_id(int(event['stream_id']))}/content"
+    with waits.timed():
+        status, body = run.api.get(path, direction=DIRECTIONS[direction], start=start, len=65536)
+    waits.refused += status != 200
+    waits.bytes += len(body)
+
+
+# ------------------------------------------------------------------------------------ filters
+FILTERS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "oldest first": {"order": "oldest"},
+    "protocol": {"protocol": "udp"},
+    "service": {"service": "dns"},
+    "port": {"port": 5353},
+    "addr (CIDR)": {"addr": "10.1.0.0/16"},
+    "content_kind": {"content_kind": "text"},
+    "status": {"status": "open"},
+    "min_bytes and max_bytes": {"min_bytes": 60, "max_bytes": 90},
+    "since and until": {"since_us": 1_700_000_040_000_000, "until_us": 1_700_000_060_000_000},
+    "text, in all": {"text": "stream"},
+    "text, in one": {"text": "number 654321 "},
+    "text, in none": {"text": "no such text"},
+    "five together": {
+        "protocol": "udp", "port": 53, "addr": "10.0.0.0/8", "status": "open", "text": "stream",
+    },
+}  # fmt: skip
+
+
+def filters(given: argparse.Namespace) -> list[Waits]:
+    """Pages of a large inventory."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="fm-bench-") as name:
+        folder = Path(name)
+        capture = folder / "rows.pcap"
+        many_streams(capture, given.rows)
+        limits = ("--max-streams", str(given.rows), "--max-flows", str(given.rows + 1))
+        with Run(capture, folder / "run", given.shards, *limits) as run:
+            run.wait_for_api()
+            while not run.ended:
+                time.sleep(0.1)
+            total = run.health()["totals"]["streams"]
+            print(f"{total:,} streams", file=sys.stderr)
+            # numbers count from 1 in the order of arrival
+            queries = FILTERS | {"a page in the middle": {"cursor": max(1, given.rows // 2)}}
+            for title, query in queries.items():
+                found += pages_with(run, title, query, given.times)
+    return found
+
+
+def pages_with(run: Run, title: str, query: dict[str, Any], times: int) -> list[Waits]:
+    """One filter, often."""
+    direct, api = Waits(f"page, {title}, coordinator"), Waits(f"page, {title}, API")
+    own = {"order", "cursor"}
+    args: dict[str, Any] = {key: query[key] for key in own & query.keys()}
+    args |= {"filter": {key: query[key] for key in query.keys() - own}, "limit": 100}
+    for _ in range(times):
+        with direct.timed():
+            reply, frames = run.coordinator.ask("streams", args)
+        direct.refused += reply.error is not None
+        direct.bytes += sum(map(len, frames))
+        with api.timed():
+            status, body = run.api.get("/api/streams", limit=100, **query)
+        api.refused += status != 200
+        api.bytes += len(body)
+    return [direct, api]
+
+
+def many_streams(path: Path, rows: int) -> None:
+    """A capture of UDP packets, each of another client, over 100 s."""
+    texts = [f"stream number {i} of many".ljust(32).encode() for i in range(rows)]
+    payload = np.frombuffer(b"".join(texts), np.uint8).reshape(rows, 32)
+    numbers = np.arange(rows, dtype=np.uint32)
+    size = 14 + 20 + 8 + 32
+    frame = np.zeros((rows, 16 + size), np.uint8)
+    times_us = numbers.astype(np.uint64) * 100_000_000 // max(1, rows)
+    frame[:, 0:4] = as_bytes((1_700_000_000 + times_us // 1_000_000).astype("<u4"), 4)
+    frame[:, 4:8] = as_bytes((times_us % 1_000_000).astype("<u4"), 4)
+    frame[:, 8:16] = np.frombuffer(np.full(2, size, "<u4").tobytes(), np.uint8)
+    frame[:, 28:30] = 8, 0  # IPv4
+    frame[:, 30:42] = np.frombuffer(bytes([0x45, 0, 0, 60, 0, 0, 0x40, 0, 64, 17, 0, 0]), np.uint8)
+    frame[:, 42:46] = as_bytes((0x0A000000 + numbers % 200_000).astype(">u4"), 4)
+    frame[:, 46:50] = 10, 200, 0, 1
+    frame[:, 50:52] = as_bytes((20_000 + numbers // 200_000).astype(">u2"), 2)
+    ports = np.array([53, 443, 5353, 9999, 53, 123, 8080, 4000], ">u2")[numbers % 8]
+    frame[:, 52:54] = as_bytes(ports, 2)
+    frame[:, 54:56] = 0, 40
+    frame[:, 58:] = payload
+    head = np.array([0xA1B2C3D4, 2 | 4 << 16, 0, 0, 262144, 1], "<u4")
+    with path.open("wb") as file:
+        file.write(head.tobytes())
+        file.write(frame.tobytes())
+
+
+def as_bytes(values: NDArray[Any], width: int) -> NDArray[np.uint8]:
+    return np.frombuffer(values.tobytes(), np.uint8).reshape(-1, width)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

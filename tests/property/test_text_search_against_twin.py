@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from services.coordinator.kernels.text_search import SLACK, search_text
+from services.coordinator.query import probe_of
+from shared.columns import PREVIEW_BYTES
+from tests.reference import text_search as reference
+
+pytestmark = pytest.mark.property
+letters = st.text("aAbB{@`", min_size=1, max_size=20).map(str.encode)
+needles = st.one_of(letters, st.binary(min_size=1, max_size=PREVIEW_BYTES))
+texts = st.one_of(
+    st.text("aAbB{@`", max_size=PREVIEW_BYTES).map(str.encode), st.binary(max_size=PREVIEW_BYTES)
+)
+pairs = st.lists(st.tuples(texts, texts), max_size=6)
+
+
+def search(previews: list[tuple[bytes, bytes]], needle: bytes) -> list[bool]:
+    kept = np.full(2 * PREVIEW_BYTES * len(previews) + SLACK, ord("a"), np.uint8)  # stale bytes
+    lengths = np.array([len(side) for pair in previews for side in pair], np.uint16)
+    for i, side in enumerate(side for pair in previews for side in pair):
+        kept[i * PREVIEW_BYTES : i * PREVIEW_BYTES + len(side)] = np.frombuffer(side, np.uint8)
+    mask = np.ones(len(previews), np.uint8)
+    count = search_text(kept, lengths, *probe_of(needle), len(needle), 0, len(previews), mask)
+    assert count == mask.sum()
+    return [bool(found) for found in mask]
+
+
+@settings(deadline=None)
+@given(pairs, needles)
+@example([(b"x" * 250 + b"needle", b"")], b"Needle")
+@example([(b"", b"x" * 251 + b"needl")], b"needle")
+@example([(b"y" * 63 + b"AB" + b"y" * 100, b"")], b"ab")
+def test_agrees_with_the_reference(previews: list[tuple[bytes, bytes]], needle: bytes) -> None:
+    assert search(previews, needle) == reference.search(previews, needle)
+
+
+@settings(deadline=None)
+@given(texts, st.integers(0, PREVIEW_BYTES), st.integers(1, 40))
+def test_finds_every_piece_of_a_preview(text: bytes, start: int, size: int) -> None:
+    if needle := text[start : start + size]:
+        assert search([(b"", text)], needle.swapcase()) == [True]
+
+
+def test_a_slot_that_is_out_stays_out() -> None:
+    previews = np.full(4 * PREVIEW_BYTES + SLACK, ord("a"), np.uint8)
+    mask = np.array([0, 1], np.uint8)
+    lengths = np.full(4, PREVIEW_BYTES, np.uint16)
+    assert search_text(previews, lengths, *probe_of(b"aa"), 2, 0, 2, mask) == 1
+    assert mask.tolist() == [0, 1]

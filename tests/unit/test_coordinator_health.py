@@ -1,0 +1,228 @@
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from prometheus_client import generate_latest
+
+from services.coordinator.deltas import DeltaLog
+from services.coordinator.health import Health
+from services.coordinator.merge import Merger
+from services.coordinator.metrics import Metrics
+from services.coordinator.shards import LOST_AFTER_S, Shards
+from services.coordinator.sources import Sources
+from services.coordinator.view import Inventory
+from shared.columns import EVENT
+from shared.schema import CaptureReport, EventsHeader, SchemaError, SourceReport
+
+
+class Collecting:
+    """A sink that keeps what it is given, and is as idle as it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[int] = []
+        self.records: list[str] = []
+        self.is_idle = True
+        self.trouble = ""
+
+    def wait_for_room(self, seconds: float) -> bool:
+        return True
+
+    def put_events(self, events: NDArray[np.void]) -> None:
+        self.events += events["stream_id"].tolist()
+
+    def put_record(self, event: str, body: Mapping[str, Any]) -> None:
+        self.records.append(f"{event} {body['run_status']}")
+
+    def numbers(self) -> dict[str, int]:
+        return {"lines_lost": 3, "waiting_bytes": 5, "waiting_bytes_max": 9}
+
+    def close(self) -> None:
+        pass
+
+
+class Run:
+    """Everything behind the sockets, with one shard."""
+
+    def __init__(self, shards: int = 1) -> None:
+        self.inventory = Inventory(16)
+        self.sink = Collecting()
+        self.shards = Shards(shards, 0.0, self.inventory.forget_rows)
+        self.sources = Sources()
+        self.merger = Merger(self.inventory, self.shards, [self.sink])
+        deltas = DeltaLog("c1", 10, lambda packed: None)
+        self.health = Health(
+            self.inventory, self.shards, self.sources, self.merger, deltas, [self.sink]
+        )
+        self.shards.register("x", 1, "h", 0, 0.0)
+        self.capture_seq = 0
+
+    def events(self, seq: int, *streams: int, kind: str = "events", **more: Any) -> None:
+        rows = np.zeros(len(streams), EVENT)
+        rows["stream_id"], rows["row"] = streams, np.arange(len(streams))
+        head = EventsHeader.model_validate(
+            {"kind": kind, "seq": seq, "shard": 0, "instance": "x", "events": len(streams)} | more
+        )
+        self.merger.take([head.pack(), rows.tobytes(), b"", b""], 0.0)
+
+    def capture(self, kind: str, *statuses: str, **stats: int) -> None:
+        sources = [
+            SourceReport(name=str(i), kind="pcap", status=status)  # type: ignore[arg-type]
+            for i, status in enumerate(statuses)
+        ]
+        report = CaptureReport(
+            kind=kind,  # type: ignore[arg-type]
+            seq=self.capture_seq,
+            instance="c",
+            sources=sources,
+            stats=stats,
+        )
+        self.capture_seq += 1
+        self.sources.take(report, 0.0)
+        self.shards.input_ended = self.sources.ended
+
+    def status(self) -> str:
+        self.health.advance()
+        return self.health.run_status
+
+
+def test_a_run_completes_when_all_have_ended_and_the_sinks_are_idle() -> None:
+    run = Run()
+    assert run.status() == "waiting"
+    run.capture("report", "waiting")
+    assert run.status() == "waiting"
+    run.capture("report", "reading")
+    assert run.status() == "running"
+    run.capture("end", "done")
+    assert run.status() == "running"
+    run.events(0, 5, kind="end")
+    run.sink.is_idle = False
+    assert [run.status(), run.status()] == ["running", "running"]
+    assert run.sink.records == ["health completed"]
+    run.sink.is_idle = True
+    assert [run.status(), run.status()] == ["completed", "completed"]
+    assert run.sink.records == ["health completed"]
+
+
+def test_a_run_whose_sources_all_failed_has_failed() -> None:
+    run = Run()
+    run.capture("end", "failed", "failed")
+    run.events(0, kind="end")
+    run.status()
+    assert run.status() == "failed"
+    assert run.health.status(0.0) == "failed"
+
+
+def test_one_source_that_could_be_read_is_enough() -> None:
+    run = Run()
+    run.capture("end", "failed", "done")
+    run.events(0, kind="end")
+    run.status()
+    assert run.status() == "completed"
+
+
+def test_a_new_capture_goes_on_with_the_run() -> None:
+    run = Run()
+    run.capture("end", "done")
+    run.events(0, kind="end")
+    run.status()
+    assert run.status() == "completed"
+    run.capture("report", "reading")
+    assert run.status() == "running"
+
+
+def test_a_lost_shard_degrades_within_two_seconds() -> None:
+    run = Run()
+    assert run.health.status(LOST_AFTER_S) == "ok"
+    assert run.health.status(2.0) == "degraded"
+    assert run.health.troubles(2.0) == ["shard 0 (pid 1 on h) is not heard any more"]
+    assert run.health.troubles(9.0) == run.health.troubles(2.0)
+    run.shards.heartbeat(0, "x", 0, 9.0)
+    assert run.health.status(9.0) == "ok"
+
+
+def test_a_silent_capture_and_a_failing_sink_degrade() -> None:
+    run = Run()
+    run.capture("report", "reading")
+    run.sink.trouble = "disk is full"
+    run.shards.heartbeat(0, "x", 0, 5.0)
+    assert run.health.troubles(5.0) == [
+        "capture is not heard any more and has not ended", "disk is full",
+    ]  # fmt: skip
+
+
+def test_totals_and_drops_have_names_and_reasons() -> None:
+    run = Run()
+    run.capture("report", "reading", packets=9, bytes=90, decode_malformed=2, dropped_kernel=4)
+    run.events(0, 5, 6, stats={"packets": 7, "gaps": 1, "out_of_window": 3})
+    report = run.health.report(0.0)
+    totals = report["totals"]
+    assert (totals["packets"], totals["streams"], totals["events"]) == (9, 2, 2)
+    assert totals["gaps"] == 1
+    drops = report["drops"]
+    assert (drops["malformed"], drops["dropped_kernel"], drops["out_of_window"]) == (2, 4, 3)
+    assert drops["output_lines"] == 3
+    assert report["queues"]["output_bytes"] == 5
+
+
+def test_rates_are_those_of_the_last_seconds() -> None:
+    run = Run()
+    for second in range(10):
+        run.capture("report", "reading", packets=100 * second, bytes=1000 * second)
+        run.health.sample(float(second))
+    assert run.health.rates.per_second() == {
+        "packets_per_s": 100.0, "bytes_per_s": 1000.0, "events_per_s": 0.0,
+    }  # fmt: skip
+
+
+# ------------------------------------------------------------------------------- merging
+def test_a_snapshot_fills_the_inventory_but_not_the_sinks() -> None:
+    run = Run()
+    run.events(4, 5, 6, snapshot=True)
+    assert (run.inventory.used, run.sink.events) == (2, [])
+    run.events(5, 5, 6)
+    assert (run.inventory.used, run.sink.events) == (2, [5, 6])
+
+
+def test_a_repeated_message_is_entered_once() -> None:
+    run = Run()
+    run.events(0, 5)
+    run.events(0, 5)
+    assert (run.merger.events, run.sink.events) == (1, [5])
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [b""],
+        [b"junk"],
+        [EventsHeader(kind="events", seq=0, shard=0, instance="x", events=2).pack(), b"short"],
+        [EventsHeader(kind="events", seq=0, shard=0, instance="x", previews=1).pack(), b"", b"x"],
+        [EventsHeader(kind="events", seq=0, shard=8, instance="x").pack()],
+        [
+            EventsHeader(kind="events", seq=0, shard=0, instance="x", events=1).pack(),
+            b"\xff" * EVENT.itemsize,
+        ],
+    ],
+)
+def test_what_is_no_message_is_told_and_nothing_is_entered(frames: list[bytes]) -> None:
+    run = Run()
+    with pytest.raises(SchemaError):
+        run.merger.take(frames, 0.0)
+    assert (run.inventory.used, run.shards.all[0].events) == (0, 0)
+
+
+# ------------------------------------------------------------------------------- metrics
+def test_metrics_have_names_of_the_house() -> None:
+    run, metrics = Run(), Metrics()
+    generate_latest(metrics.registry)  # before the first report
+    run.capture("report", "reading", packets=9)
+    metrics.update(run.health.report(0.0), {"health": 2}, {"bad_value": 1})
+    text = generate_latest(metrics.registry).decode()
+    names = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line[0] != "#"}
+    assert all(name.startswith("flowmate_coordinator_") for name in names)
+    assert "flowmate_coordinator_packets_total 9.0" in text
+    assert 'flowmate_coordinator_requests_total{op="health"} 2.0' in text
+    assert 'flowmate_coordinator_shards{state="starting"} 1.0' in text
+    assert "flowmate_coordinator_process_resident_bytes" in names
