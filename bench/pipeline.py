@@ -36,6 +36,7 @@ from bench.probe import (
 from services.capture.capture_file import open_captures
 
 TCPDUMP = "tcpdump"
+LEAST_S = 0.005  # what is shorter is start-up that varies
 OPEN = b'"event":"stream_open"'
 
 
@@ -253,7 +254,8 @@ def row_of(
         net_cpu_s=net_cpu,
         cpu_ns_packet=net_cpu * per_packet,
         service_ns_packet=services,
-        unseen_ns_packet=middle(whole, "unseen_cpu_s") * per_packet if one.shards else 0.0,
+        unseen_ns_packet=(middle(whole, "unseen_cpu_s") - middle(short, "unseen_cpu_s"))
+        * per_packet,
         rss_bytes=rss,
         events=told[0],
         streams=told[1],
@@ -265,7 +267,7 @@ def compare(rows: Sequence[Row]) -> None:
     """Fill in the ratios to tcpdump."""
     base = next((row for row in rows if row.name == TCPDUMP), None)
     for row in rows:
-        if base is not None and row is not base and base.net_cpu_s > 0 and base.net_wall_s > 0:
+        if base is not None and row is not base and min(base.net_cpu_s, base.net_wall_s) > LEAST_S:
             row.cpu_ratio = row.net_cpu_s / base.net_cpu_s
             row.wall_ratio = row.net_wall_s / base.net_wall_s
 
@@ -282,7 +284,10 @@ def markdown(found: dict[str, Any]) -> str:
     title = f"### {found['file']}: {packets:,} packets, {size / 1e6:,.0f} MB"
     lines = [title, "", "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     for row in found["rows"]:
-        net = max(row["net_wall_s"], 1e-9)
+        net = row["net_wall_s"]
+        rates = [f"{packets / net / 1e3:,.0f}", f"{size / net / 1e6:,.0f}"]
+        if net < LEAST_S:
+            rates = ["-", "-"]
         parts = [f"{name} {ns:.0f}" for name, ns in row["service_ns_packet"].items()]
         if row["service_ns_packet"]:
             parts.append(f"unseen {row['unseen_ns_packet']:.0f}")
@@ -291,8 +296,7 @@ def markdown(found: dict[str, Any]) -> str:
             row["name"],
             f"{row['wall_s']:.2f} [{row['wall_min_s']:.2f}-{row['wall_max_s']:.2f}]",
             f"{row['cpu_s']:.2f}",
-            f"{packets / net / 1e3:,.0f}",
-            f"{size / net / 1e6:,.0f}",
+            *rates,
             f"{row['cpu_ns_packet']:.0f}",
             " · ".join(parts) or "-",
             " · ".join(rss) or "-",

@@ -64,10 +64,10 @@ class Sampler(threading.Thread):
         self.processes: dict[int, Process] = {}
         self.peak_bytes = 0
         self._root, self._service_of = root, service_of
-        self._stop = threading.Event()
+        self._done = threading.Event()
 
     def run(self) -> None:
-        while not self._stop.wait(SAMPLE_S):
+        while not self._done.wait(SAMPLE_S):
             self.look()
 
     def look(self) -> None:
@@ -78,7 +78,7 @@ class Sampler(threading.Thread):
         )
 
     def end(self) -> None:
-        self._stop.set()
+        self._done.set()
         self.join()
 
     def _look_at(self, pid: int) -> None:

@@ -103,6 +103,8 @@ class Run:
         self.progress = Progress(sys.stderr)
         self.health: dict[str, Any] = {}
         self.started = time.monotonic()
+        self.reading_s = 0.0  # from the first packet to the last event
+        self._reading_since: float | None = None
         self.moved = self.started  # when the run was last seen to get on
         self.announced = False
         self.stopping = False  # somebody asked for the end
@@ -197,11 +199,17 @@ class Run:
             reply, _ = ask(self.context, self.bus.requests, "health", timeout_ms=ANSWER_MS)
             before, self.health = self._position(), reply.result
             if self._position() != before:
-                self.moved = time.monotonic()
+                self._note_movement(time.monotonic())
         self.progress.update(self.health)
 
+    def _note_movement(self, now: float) -> None:
+        self.moved = now
+        if self.health.get("run_status") != "waiting":
+            self._reading_since = self._reading_since or now
+            self.reading_s = now - self._reading_since
+
     def _position(self) -> tuple[Any, ...]:
-        return self.health.get("run_status"), self.health.get("totals"), self.health.get("shards")
+        return tuple(self.health.get(part) for part in ("run_status", "totals", "queues"))
 
     def _fault(self) -> int | None:
         """The status to end with when a service is gone or nothing moves any more, else None."""
@@ -239,8 +247,9 @@ class Run:
     def _report(self) -> None:
         """The summary table."""
         protocols, services = summary.count_streams(self._ask)
-        seconds = time.monotonic() - self.started
-        text = summary.table(self.health, protocols, services, seconds, self.settings.output)
+        seconds = self.moved - self.started
+        times = summary.Times(seconds, max(self.reading_s, POLL_S))
+        text = summary.table(self.health, protocols, services, times, self.settings.output)
         write(text)
 
     def _ask(self, op: str, args: dict[str, Any]) -> Mapping[str, Any]:

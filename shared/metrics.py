@@ -4,8 +4,11 @@ Names are `flowmate_<service>_<noun>_<unit>[_total]`; labels come only from clos
 """
 
 import os
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from shared.errors import UserError
 from shared.settings import Service, flag, host_port
@@ -23,6 +26,45 @@ def new_registry(service: Service) -> CollectorRegistry:
     )
     resident.set_function(resident_bytes)
     return registry
+
+
+class Stats(Collector):
+    """A service's own counters, as they travel to the coordinator, as metrics.
+
+    read: gives totals and gauges by name; `gauges` says which are gauges. A name with a prefix of
+    `families` becomes that family with the rest as its label: (prefix, label).
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        read: Callable[[], Mapping[str, int]],
+        gauges: frozenset[str],
+        families: Mapping[str, str],
+    ) -> None:
+        self._prefix = f"flowmate_{service}"
+        self._read, self._gauges, self._families = read, gauges, families
+        self.registry = new_registry(service)
+        self.registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Called by the server for each scrape."""
+        labelled: dict[str, CounterMetricFamily] = {}
+        for name, value in self._read().items():
+            text = name.replace("_", " ").capitalize() + "."
+            family = next((f for f in self._families if name.startswith(f"{f}_")), "")
+            if family:
+                label = self._families[family]
+                about = f"{family.capitalize()} by {label}."
+                metric = labelled.setdefault(
+                    family, CounterMetricFamily(f"{self._prefix}_{family}", about, labels=[label])
+                )
+                metric.add_metric([name.removeprefix(f"{family}_")], value)
+            elif name in self._gauges:
+                yield GaugeMetricFamily(f"{self._prefix}_{name}", text, value=value)
+            else:
+                yield CounterMetricFamily(f"{self._prefix}_{name}", text, value=value)
+        yield from labelled.values()
 
 
 def resident_bytes() -> int:

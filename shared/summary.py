@@ -2,13 +2,20 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.columns import PROTOCOLS, SERVICES
 from shared.figures import count, duration, ranking, rate, size
 
 PROBLEMS_SHOWN = 5
 Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
+
+
+class Times(NamedTuple):
+    """Of the run, in seconds: all of it, and from the first packet to the last event."""
+
+    whole_s: float
+    reading_s: float
 
 
 def count_streams(ask: Ask) -> tuple[dict[str, int], dict[str, int]]:
@@ -26,13 +33,17 @@ def table(
     health: Mapping[str, Any],
     protocols: Mapping[str, int],
     services: Mapping[str, int],
-    seconds: float,
+    times: Times,
     output: str,
 ) -> str:
-    """Lines of label and value. protocols, services: streams of each. seconds: of the run."""
-    rows = [(label, value) for label, value in _rows(health, protocols, services, output) if value]
+    """Lines of label and value. protocols, services: streams of each."""
+    rows = [
+        (label, value)
+        for label, value in _rows(health, protocols, services, times, output)
+        if value
+    ]
     status = health.get("run_status", "ended early")
-    head = f"flowmate: {status} after {duration(seconds)}"
+    head = f"flowmate: {status} after {duration(times.whole_s)}"
     return "\n".join([head, *(f"  {label:<10}{value}" for label, value in rows)])
 
 
@@ -40,11 +51,12 @@ def _rows(
     health: Mapping[str, Any],
     protocols: Mapping[str, int],
     services: Mapping[str, int],
+    times: Times,
     output: str,
 ) -> Iterator[tuple[str, str]]:
     totals = health.get("totals", {})
     packets, octets = totals.get("packets", 0), totals.get("bytes", 0)
-    per_second = health.get("rates", {}).get("packets_per_s", 0)
+    per_second = packets / times.reading_s
     yield "packets", f"{count(packets)} · {size(octets)} · {rate(per_second)} packets/s"
     split = ranking(protocols)
     yield "streams", count(totals.get("streams", 0)) + (f" · {split}" if split else "")

@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zmq
@@ -216,8 +216,10 @@ class LaneSender:
                 self.slots[i].tracker = None
                 self.free.append(i)
 
-    def send(self, index: int, rows: int, payload: int, now_ns: int) -> bool:
-        """Hand slot `index` to the shard. False when its queue is full: try again."""
+    def send(self, index: int, rows: int, payload: int, now_ns: int, timeout_ms: int) -> bool:
+        """Hand slot `index` to the shard. False when its queue stayed full: try again."""
+        if not self.socket.poll(timeout_ms, zmq.POLLOUT):
+            return False
         slot = self.slots[index]
         header = BatchHeader(
             kind="packets",
@@ -244,10 +246,11 @@ class LaneSender:
         self.seq += 1
         return True
 
-    def say(self, kind: str, now_ns: int) -> bool:
-        """A message without packets: `tick` or `end`. False when the queue is full."""
-        assert kind in ("tick", "end")
-        header = BatchHeader(kind=kind, seq=self.seq, now_ns=now_ns)  # type: ignore[arg-type]
+    def say(self, kind: Literal["tick", "end"], now_ns: int, timeout_ms: int) -> bool:
+        """A message without packets. False when the queue stayed full."""
+        if not self.socket.poll(timeout_ms, zmq.POLLOUT):
+            return False
+        header = BatchHeader(kind=kind, seq=self.seq, now_ns=now_ns)
         try:
             self.socket.send(header.pack(), zmq.NOBLOCK)
         except zmq.Again:

@@ -13,6 +13,7 @@ from services.capture.pump import Pump
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
+from shared.metrics import Stats, serve
 from shared.schema import CaptureReport, Problem, SourceReport
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
@@ -45,6 +46,10 @@ class Capture:
         self.reports.connect(self.bus.reports)
         self.router = Router([], lambda: stop.requested)
         self.pump = Pump(self.router)
+        metrics = Stats(
+            "capture", self.stats, frozenset(), {"decode": "status", "fragments": "fate"}
+        )
+        serve(settings.metrics_listen, metrics.registry)
 
     # ------------------------------------------------------------------------------ run
     def run(self) -> int:
@@ -140,6 +145,14 @@ class Capture:
         self.reports.close(linger=2000)
         self.context.destroy(linger=2000)
 
+    def stats(self) -> dict[str, int]:
+        """Totals by their metric names."""
+        return self.pump.stats() | {
+            "filtered": self.filtered,
+            "batches": self.router.batches,
+            "backpressure_ms": int(self.router.waited_s * 1000),
+        }
+
     def _report(self, kind: str) -> None:
         self.reported = time.monotonic()
         report = CaptureReport(
@@ -147,12 +160,7 @@ class Capture:
             seq=self.seq,
             instance=self.instance,
             sources=[describe(source.state) for source in self.sources],
-            stats=self.pump.stats()
-            | {
-                "filtered": self.filtered,
-                "batches": self.router.batches,
-                "backpressure_ms": int(self.router.waited_s * 1000),
-            },
+            stats=self.stats(),
             now_ns=self.router.now_ns,
         )
         try:

@@ -30,6 +30,8 @@ MAGIC_BYTES = 4
 STRANGER_BYTES = 8  # looked at to say what an input is instead
 TURNS = 4  # through the window in one read: recognise, decompress, recognise, find records
 
+SOURCES = 1 << 16  # numbers of sources that a record can name
+
 # What people give by mistake, by its first bytes, and what helps.
 STRANGERS = (
     (b"snoop\0\0\0", "is a Solaris snoop file; convert it with editcap"),
@@ -54,7 +56,7 @@ def open_captures(
 ) -> list["CaptureReader"]:
     """A source for every path, `-` = standard input; to be read one after the other.
 
-    Their records carry index, index + 1 … as `source`. A path that cannot be read makes a source
+    Their records carry index, index + 1 … as `source`, modulo 65536. A path that cannot be read makes a source
     that fails and says why in its state. UserError: standard input twice, or a terminal.
     """
     check_stdin(list(paths))
@@ -62,7 +64,7 @@ def open_captures(
         CaptureReader(
             SourceState("stdin" if path == STDIN else path, "stdin" if path == STDIN else "file"),
             partial(open_input, path),
-            index + number,
+            (index + number) % SOURCES,
             batch_packets,
             batch_bytes,
         )

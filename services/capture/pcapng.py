@@ -48,6 +48,7 @@ MAGIC = bytes.fromhex("0a0d0d0a")
 BYTE_ORDER_BIG = bytes.fromhex("1a2b3c4d")
 VERSION_MAJOR = 1
 INTERFACES_MAX = 65536  # in a section
+STEPS = 4096  # sections and interfaces that one walk reads before others get their turn
 OPTIONS_MAX = 1024  # of an interface; those behind are not looked at
 OPT_END, IF_TSRESOL, IF_TSOFFSET = 0, 9, 14
 
@@ -90,7 +91,9 @@ class PcapngFile:
 
     def walk(self, window: Window, records: NDArray[np.void], state: SourceState) -> Walked:
         base, count, captured, need, ended = window.start, 0, 0, 0, False
-        while not need and not ended:
+        for _ in range(STEPS):
+            if need or ended:
+                break
             count = self._walk_blocks(window, base, count, records)
             self._report_faults(window, state)
             captured += int(self._cursor[CAPTURED])

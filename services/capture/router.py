@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +57,13 @@ class Router:
             if fill[0]:
                 self._send(shard)
 
-    def say(self, kind: str) -> None:
-        """Tell every shard: `tick` or `end`."""
+    def say(self, kind: Literal["tick", "end"]) -> None:
+        """Tell every shard."""
         for lane in self.lanes:
-            self._until(lambda lane=lane: lane.say(kind, self.now_ns) or None)  # type: ignore[misc]
+            self._until(partial(self._say, lane, kind))
+
+    def _say(self, lane: LaneSender, kind: Literal["tick", "end"]) -> bool | None:
+        return lane.say(kind, self.now_ns, WAIT_MS) or None
 
     def _slot(self, shard: int) -> int:
         index = self._open[shard]
@@ -76,16 +80,13 @@ class Router:
         index, fill = self._slot(shard), self._fill[shard]
         lane = self.lanes[shard]
         rows, octets = int(fill[0]), int(fill[1])
-        self._until(lambda: lane.send(index, rows, octets, self.now_ns) or None)
+        self._until(lambda: lane.send(index, rows, octets, self.now_ns, WAIT_MS) or None)
         self._open[shard] = None
         fill[:] = 0
         self.batches += 1
 
     def _until(self, attempt: Callable[[], T | None]) -> T:
         """Try until it works; the time it takes is back-pressure, and told as such."""
-        result = attempt()
-        if result is not None:
-            return result
         began = time.monotonic()
         while (result := attempt()) is None:
             if self.should_stop():

@@ -137,6 +137,7 @@ class Coordinator:
         while (now := time.monotonic()) < until:
             if not all(sink.wait_for_room(ROOM_S) for sink in self.sinks):
                 self.shards.excuse(now)
+                self.sources.excuse(now)
                 return
             try:
                 frames = self.events.recv_multipart(zmq.NOBLOCK)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from services.shard.content import ContentReader
 from services.shard.requests import Requests
 from services.shard.tables import Tables
-from services.shard.worker import Worker
+from services.shard.worker import GAUGES, Worker
 from shared.errors import EXIT_OK, UserError
+from shared.metrics import Stats, serve
 from shared.schema import EventsHeader, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
@@ -76,6 +77,7 @@ class Shard:
         self.lanes = LaneReceiver(self.context, self.bus, index, depth)
         self.asked = open_socket(self.context, zmq.ROUTER, 1024)
         self.asked.bind(self.bus.shard_requests(index))
+        serve(self.settings.metrics_listen, Stats("shard", self.worker.stats, GAUGES, {}).registry)
         self.loop.on_readable(self.lanes.socket, self._packets)
         self.loop.on_readable(self.asked, self._answer)
         self.loop.on_readable(self.control, self._control)

@@ -22,6 +22,16 @@ from services.shard.tables import Tables
 SWEEP_ROWS = 4096  # rows of the table looked at after each batch
 NO_BYTES = np.empty(0, np.uint8)
 
+GAUGES = frozenset(
+    {
+        "flow_rows",
+        "flow_rows_max",
+        "content_used_bytes",
+        "content_budget_bytes",
+        "held_segments",
+    }
+)  # of `stats`; all others only grow
+
 Tell = Callable[[NDArray[np.void], NDArray[np.void], NDArray[np.uint8]], None]
 
 

@@ -1,7 +1,7 @@
 """The way of a capture through reader, decoder, fragments, router and shards, in one process.
 
-`run` feeds any bytes to all rigs. It raises what a rig raises, and `InvariantError` when one of these
-does not hold:
+`run` feeds any bytes to all rigs. It raises what a rig raises, and `InvariantError` when one of
+these does not hold:
 
 1. A record lies within its batch, a routed payload within its slot, a preview within its bytes.
 2. Every packet gets one decode status, and every parsed one is counted by exactly one stream.

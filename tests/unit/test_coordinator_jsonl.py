@@ -107,12 +107,12 @@ def test_a_failed_write_leaves_whole_lines_and_is_counted(
         left[0] = 0
         return real(descriptor, octets[:100])
 
-    monkeypatch.setattr(jsonl.os, "write", partial)
+    monkeypatch.setattr(os, "write", partial)
     sink.put_events(events(5, 3))
     sink.put_events(events(2, 8))
     wait_idle(sink)
     assert "no space left" in sink.trouble
-    monkeypatch.setattr(jsonl.os, "write", real)
+    monkeypatch.setattr(os, "write", real)
     sink.put_events(events(1, 10))
     sink.close()
     assert sink.trouble == ""

@@ -367,7 +367,8 @@ def test_a_source_without_a_size_has_no_bar() -> None:
 def test_problems_are_listed_and_the_rest_is_counted() -> None:
     problems = [{"offset": 1000 * i, "reason": "record cut short"} for i in range(9)]
     source = {"name": "/x/a.pcap", "damaged": 12, "problems": problems}
-    text = summary.table(health(sources=[source]), {}, {}, 1.0, "-")
+    text = summary.table(health(sources=[source]), {}, {}, summary.Times(1.0, 0.5), "-")
+    assert "packets   5,000 · 0 B · 10 k packets/s" in text
     assert "problems  a.pcap at byte 0: record cut short" in text
     assert "a.pcap at byte 4,000" in text
     assert "a.pcap at byte 5,000" not in text

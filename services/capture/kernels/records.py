@@ -33,7 +33,7 @@ PCAP_FRACTION, PCAP_CAPLEN, PCAP_WIRELEN = 4, 8, 12
 
 # Blocks of draft-ietf-opsawg-pcapng §4 and their smallest total length
 SHB, IDB, PB, SPB, EPB = 0x0A0D0D0A, 1, 2, 3, 6
-BLOCK_MIN, SHB_MIN, IDB_MIN, PB_MIN, SPB_MIN, EPB_MIN = 12, 28, 20, 32, 16, 32
+BLOCK_MIN, SHB_MIN, IDB_MIN, SPB_MIN, EPB_MIN = 12, 28, 20, 16, 32
 BYTE_ORDER_MAGIC, BYTE_ORDER_SWAPPED = 0x1A2B3C4D, 0x4D3C2B1A
 BLOCK_MAX = 64 << 20  # a packet, section or interface longer than this is taken for damage
 
