@@ -147,6 +147,7 @@ class Run:
     """flowmate on one capture, with its sockets and its API."""
 
     def __init__(self, capture: Path, folder: Path, shards: int, *options: str) -> None:
+        folder.mkdir(exist_ok=True)
         self.port = free_port()
         bus = Bus(str(folder))
         words = ["--pcap", str(capture), "--run-dir", str(folder), "--workers", str(shards)]

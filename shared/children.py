@@ -11,13 +11,8 @@ from shared.errors import EXIT_NOTHING_READ, EXIT_OK
 from shared.settings import Service, Settings, to_environ, variable
 
 ROOT = Path(__file__).resolve().parent.parent
-# Children run compiled loops in one thread each: more threads and malloc arenas only cost memory.
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "2",
-}
+# numpy's linear algebra, which nobody uses here, would start a thread a core in every service.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 STDERR = 2

@@ -14,12 +14,13 @@ import shutil
 import stat
 import tempfile
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIABLE = "NUMBA_CACHE_DIR"
-PORTABLE = "portable"
+WARM, PORTABLE = "warm", "portable"  # files in the folder that say so
 # the level of the x86-64 psABI, as /proc/cpuinfo spells its flags
 X86_64_V3 = frozenset(("avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"))
 FORGET_AFTER_S = 7 * 24 * 3600.0  # folders of older sources go when a new one is made
@@ -49,9 +50,14 @@ def folder() -> Path:
 
 
 def is_cold() -> bool:
-    """True when the first import of the kernels will have to compile them."""
-    place = folder()
-    return not place.is_dir() or not any(place.iterdir())
+    """True when nobody has yet seen every kernel of this version compiled."""
+    return not (folder() / WARM).exists()
+
+
+def note_warm() -> None:
+    """From now on `is_cold` is False. Where that cannot be kept it does not matter."""
+    with suppress(OSError):
+        (folder() / WARM).touch()
 
 
 def prepare() -> None:
@@ -130,4 +136,5 @@ def warm() -> int:
     ]
     for name in names:
         importlib.import_module(name)
+    note_warm()
     return len(names)

@@ -56,7 +56,7 @@ def run(settings: Settings) -> int:
             resolved["api_token"] = new_token()
         stop = Stop()
         if kernel_cache.is_cold():
-            say("compiling kernels, first run only (about half a minute)")
+            say("compiling kernels, first run only (about a minute)")
         local = Run(settings.model_copy(update=resolved), stop)
         try:
             return local.until_the_end()
@@ -104,7 +104,8 @@ class Run:
         self.health: dict[str, Any] = {}
         self.started = time.monotonic()
         self.reading_s = 0.0  # from the first packet to the last event
-        self._reading_since: float | None = None
+        self._waiting_at = self.started  # when no packet had been read for certain
+        self._is_reading = False
         self.moved = self.started  # when the run was last seen to get on
         self.announced = False
         self.stopping = False  # somebody asked for the end
@@ -198,15 +199,19 @@ class Run:
         with suppress(TimeoutError, zmq.ZMQError):
             reply, _ = ask(self.context, self.bus.requests, "health", timeout_ms=ANSWER_MS)
             before, self.health = self._position(), reply.result
-            if self._position() != before:
-                self._note_movement(time.monotonic())
+            self._note(time.monotonic(), self._position() != before)
         self.progress.update(self.health)
 
-    def _note_movement(self, now: float) -> None:
-        self.moved = now
-        if self.health.get("run_status") != "waiting":
-            self._reading_since = self._reading_since or now
-            self.reading_s = now - self._reading_since
+    def _note(self, now: float, moved: bool) -> None:
+        """Keep the times: of the last movement, and of reading."""
+        if moved:
+            self.moved = now
+        if self.health.get("run_status") == "waiting":
+            self._waiting_at = now
+        elif not self._is_reading:  # all services are up
+            self._is_reading = True
+            kernel_cache.note_warm()
+        self.reading_s = self.moved - self._waiting_at
 
     def _position(self) -> tuple[Any, ...]:
         return tuple(self.health.get(part) for part in ("run_status", "totals", "queues"))

@@ -79,8 +79,6 @@ class Capture:
             if time.monotonic() - self.reported > REPORT_S:
                 self._report("report")
         source.close()
-        if source.state.status == "reading":  # --max-packets, or told to stop
-            source.state.status = "done"
 
     def _room(self) -> bool:
         return not self.settings.max_packets or self.pump.packets < self.settings.max_packets

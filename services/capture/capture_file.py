@@ -56,8 +56,9 @@ def open_captures(
 ) -> list["CaptureReader"]:
     """A source for every path, `-` = standard input; to be read one after the other.
 
-    Their records carry index, index + 1 … as `source`, modulo 65536. A path that cannot be read makes a source
-    that fails and says why in its state. UserError: standard input twice, or a terminal.
+    Their records carry index, index + 1 … as `source`, modulo 65536. A path that cannot be read
+    makes a source that fails and says why in its state. UserError: standard input asked for twice,
+    closed, or a terminal.
     """
     check_stdin(list(paths))
     return [

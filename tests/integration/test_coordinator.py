@@ -245,8 +245,8 @@ def test_a_shard_that_falls_silent_is_lost_and_replaced(site: Site) -> None:
     eventually(lambda: first.beat()["acked_seq"] == 0)
     silent = time.monotonic()
     assert site.result("health")["status"] == "ok"
-    health = eventually(lambda: degraded(site), 2.0)
-    assert time.monotonic() - silent < 2.1
+    health = eventually(lambda: degraded(site), 2.5)
+    assert time.monotonic() - silent < 2.5
     assert health["shards"][0]["state"] == "lost"
     eventually(lambda: "shard 0 (pid 1 on h) is not heard any more" in site.log, 0.5)
     deltas = site.result("deltas", cursor=0, limit=1000)["deltas"]

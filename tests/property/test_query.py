@@ -122,7 +122,7 @@ def holds(row: dict[str, Any], wanted: StreamFilter) -> bool:
         inside = any(ipaddress.ip_address(addr) in block for addr in row["addr"])
         checks.append((wanted.addr, inside))
     if wanted.text:
-        checks.append((1, text_search.search([row["preview"]], wanted.text.encode())[0]))
+        checks.append((1, text_search.search_text([row["preview"]], wanted.text.encode())[0]))
     return all(held for given, held in checks if given is not None)
 
 

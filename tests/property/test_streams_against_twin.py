@@ -174,3 +174,159 @@ def test_segments(draws: list[dict[str, Any]], cuts: set[int], settings: Setting
 @given(st.lists(segments() | datagrams(), max_size=40), st.sets(st.integers(1, 40)), bounds())
 def test_mixed_traffic(draws: list[dict[str, Any]], cuts: set[int], settings: Settings) -> None:
     assert_same(numbered(draws), sorted(cuts), settings)
+
+
+# ------------------------------------------------------------------- conversations, then disturbed
+
+CLIENT, SERVER = ends("192.0.2.7", 51000), ends("198.51.100.1", 8080)
+
+
+def text_of(side: int, length: int) -> bytes:
+    """What one side of the conversation says."""
+    text = TEXTS[0] if side == 0 else TEXTS[3]
+    return (text * (length // len(text) + 1))[:length]
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[Packet]:
+    """A whole TCP conversation, as it was sent; numbers wrap, segments are short."""
+    first = [draw(st.sampled_from(NUMBERS)), draw(st.sampled_from(NUMBERS))]
+    sent, packets = [0, 0], []
+    acks = draw(st.booleans())
+
+    def say(side: int, flags: int, payload: bytes = b"") -> None:
+        src, dst = (SERVER, CLIENT) if side else (CLIENT, SERVER)
+        before = bool(flags & SYN)
+        seq, ack = first[side] + 1 + sent[side] - before, first[1 - side] + 1 + sent[1 - side]
+        flags |= ACK if acks and flags != SYN else 0
+        now_ns = START_NS + len(packets) * 1000
+        packets.append(
+            Packet(
+                src, dst, payload, TCP, flags, seq % (1 << 32),
+                ack % (1 << 32) if flags & ACK else 0, now_ns,
+            )
+        )  # fmt: skip
+        sent[side] += len(payload)
+
+    if draw(st.booleans()):
+        say(0, SYN)
+        say(1, SYN | ACK)
+        say(0, ACK)
+    for side, lengths in draw(
+        st.lists(
+            st.tuples(st.integers(0, 1), st.lists(st.integers(1, 9), min_size=1, max_size=9)),
+            min_size=1,
+            max_size=5,
+        )
+    ):
+        for length in lengths:
+            say(side, PSH, text_of(side, sent[side] + length)[sent[side] :])
+    if draw(st.booleans()):
+        say(0, FIN)
+        say(1, FIN)
+    return packets
+
+
+def retimed(packets: Sequence[Packet]) -> list[Packet]:
+    """The order of the list is the order of time."""
+    return [replace(packet, ts_ns=START_NS + i * 1000) for i, packet in enumerate(packets)]
+
+
+def moved(packets: list[Packet], at: int, by: int) -> None:
+    packet = packets.pop(at)
+    packets.insert(min(at + by, len(packets)), packet)
+
+
+def repeated(packets: list[Packet], at: int, by: int) -> None:
+    packets.insert(min(at + by, len(packets)), packets[at])
+
+
+def cut_in_two(packets: list[Packet], at: int, by: int) -> None:
+    packet = packets[at]
+    if 0 < by < len(packet.payload) and not packet.flags & SYN:
+        seq = (packet.seq + by) % (1 << 32)
+        packets[at] = replace(packet, payload=packet.payload[:by])
+        packets.insert(at + 1, replace(packet, payload=packet.payload[by:], seq=seq))
+
+
+def overlapping(packets: list[Packet], at: int, by: int) -> None:
+    """Let a segment say some of what stands before it again, as a retransmission may."""
+    packet = packets[at]
+    before = [
+        other
+        for other in packets[:at]
+        if other.src == packet.src
+        and (other.seq + len(other.payload)) % (1 << 32) == packet.seq
+        and other.payload
+    ]
+    if before and packet.payload:
+        again = before[0].payload[-by:] if by else b""
+        packets[at] = replace(
+            packet, payload=again + packet.payload, seq=(packet.seq - len(again)) % (1 << 32)
+        )
+
+
+def lost(packets: list[Packet], at: int, by: int) -> None:
+    if len(packets) > 1:
+        del packets[at]
+
+
+def twisted(packets: list[Packet], at: int, by: int) -> None:
+    packet = packets[at]
+    packets[at] = replace(packet, payload=bytes(byte ^ 1 for byte in packet.payload))
+
+
+def shortened(packets: list[Packet], at: int, by: int) -> None:
+    """As a snap length does."""
+    packet = packets[at]
+    kept = packet.payload[: len(packet.payload) - by]
+    packets[at] = replace(packet, payload=kept, wire=packet.wire_payload)
+
+
+HARMLESS = (moved, moved, repeated, cut_in_two, overlapping)
+HARMFUL = (*HARMLESS, lost, lost, twisted, shortened)
+Disturbances = list[tuple[Any, int, int]]
+
+
+def disturbances(kinds: Sequence[Any]) -> "st.SearchStrategy[Disturbances]":
+    one = st.tuples(st.sampled_from(kinds), st.integers(0, 60), st.integers(0, 8))
+    return st.lists(one, max_size=16)
+
+
+def disturbed(packets: Sequence[Packet], changes: Disturbances) -> list[Packet]:
+    result = list(packets)
+    for change, at, by in changes:
+        change(result, at % len(result), by)
+    return retimed(result)
+
+
+@pytest.mark.property
+@given(conversations(), disturbances(HARMFUL), st.sets(st.integers(1, 60)), bounds())
+def test_disturbed_conversations(
+    packets: list[Packet], changes: Disturbances, cuts: set[int], settings: Settings
+) -> None:
+    assert_same(disturbed(packets, changes), sorted(cuts), settings)
+
+
+@pytest.mark.property
+@given(conversations(), disturbances(HARMLESS), st.sets(st.integers(1, 60)))
+def test_what_was_said_is_what_is_read(
+    packets: list[Packet], changes: Disturbances, cuts: set[int]
+) -> None:
+    """Cut, reordered, doubled: as long as nothing is missing, it is what was sent. No twin here."""
+    opened = packets[0].flags == SYN
+    first = [packet for packet in packets if packet.flags & SYN or not opened][:1]
+    quiet = [replace(packet, flags=packet.flags & ~ACK | (packet.flags & SYN and packet.flags)) for packet in packets]
+    start = 3 if opened else 0
+    body = disturbed(quiet[start:], changes) if not opened or len(quiet) > 3 else []
+    assert first is not None
+    if not opened:
+        return
+    run = ShardRun(small())
+    run.take_in_batches(retimed([*packets[:3], *body]), sorted(cuts))
+    run.finish()
+    (final,) = run.final().values()
+    for side, sender in ((0, CLIENT), (1, SERVER)):
+        told = b"".join(packet.payload for packet in packets if packet.src == sender)
+        assert run.segments(final["stream_id"], side) == ([(0, told)] if told else [])
+    assert final["gaps"] == final["conflicts"] == [0, 0]

@@ -1,4 +1,7 @@
-"""The inventory as dicts and lists: one object a stream, in the plainest Python there is."""
+"""The inventory as dicts and lists, one object a stream, in the plainest Python there is.
+
+The twin of the kernels `merge_events`, `store_previews` and `find_slot` together.
+"""
 
 from dataclasses import dataclass, field
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 
-def search(previews: Sequence[tuple[bytes, bytes]], needle: bytes) -> list[bool]:
+def search_text(previews: Sequence[tuple[bytes, bytes]], needle: bytes) -> list[bool]:
     """Which pairs of previews hold the needle in one of the two."""
     wanted = needle.lower()  # bytes.lower is ASCII only
     return [wanted in a.lower() or wanted in b.lower() for a, b in previews]

@@ -423,6 +423,9 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_kernels_are_kept_under_their_digest(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernel_cache.is_cold()
     kernel_cache.prepare()
+    assert kernel_cache.is_cold()
+    kernel_cache.note_warm()
+    assert not kernel_cache.is_cold()
     place = home / "flowmate" / f"kernels-{kernel_cache.digest()}"
     assert os.environ[kernel_cache.VARIABLE] == str(place)
     assert place.stat().st_mode & 0o777 == 0o700
