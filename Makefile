@@ -5,6 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PCAP   ?= sample.pcap
 LISTEN ?= 127.0.0.1:33111
+COUNT  ?= 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help run install test check lint format fuzz bench docs lock test-containers clean
@@ -44,11 +45,14 @@ format: install ## mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-fuzz: install ## property tests, many more examples
+fuzz: install ## property tests, many more examples; then mutated captures (COUNT=n)
 	$(BIN)/pytest -m property --hypothesis-profile=fuzz
+	$(BIN)/python -m tests.fuzz.mutate --count $(COUNT)
 
-bench: install ## how fast it is here
-	$(BIN)/python -m bench
+bench: install ## how fast each step is here (PCAP=file)
+	@test -e "$(PCAP)" || $(BIN)/flowmate sample -o "$(PCAP)"
+	$(BIN)/python -m bench.kernels "$(PCAP)"
+	$(BIN)/python -m bench.pipeline "$(PCAP)"
 
 test-containers: install ## images, compose, a run in containers
 	$(BIN)/pytest -m containers

@@ -106,8 +106,9 @@ def kernels_of(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
 @contextmanager
 def watched(clock: Clock, *modules: types.ModuleType) -> Iterator[None]:
     """Time the kernels that these modules call."""
-    before = [(module, name, value) for module in modules
-              for name, value in kernels_of(module).items()]  # fmt: skip
+    before = [
+        (module, name, value) for module in modules for name, value in kernels_of(module).items()
+    ]
     for module, name, value in before:
         setattr(module, name, clock.timed(name, value))
     try:

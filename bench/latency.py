@@ -29,7 +29,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from bench.probe import Running, clean_environ, flowmate_command, warm
+from bench.probe import Running, clean_environ, flowmate_command, free_port, warm
 from shared.columns import EVENT
 from shared.flow_key import hex_id
 from shared.schema import Reply, Request, unpack
@@ -199,12 +199,6 @@ class Run:
         if reply.error is not None:
             raise RuntimeError(reply.error.message)
         return np.frombuffer(frames[0], EVENT)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # ------------------------------------------------------------------------------------ content

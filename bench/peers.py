@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -28,7 +29,6 @@ from bench.probe import (
     shared_bench,
     skip,
     warm,
-    which,
 )
 
 OURS = "flowmate"
@@ -58,8 +58,13 @@ class Peer:
     words: tuple[str, ...]
 
     def command(self, capture: Path, folder: Path) -> list[str]:
-        return [word.format(pcap=capture, work=folder) if "{" in word and "flag" not in word
-                else word for word in self.words]  # fmt: skip
+        places = {"{pcap}": str(capture), "{work}": str(folder)}
+        words = []
+        for word in self.words:
+            for mark, value in places.items():
+                word = word.replace(mark, value)
+            words.append(word)
+        return words
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,8 +88,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--only", default=ONLY, help="substrings of names; empty = all there are")
     parser.add_argument("--gopk", type=Path, help="the gopacket program, built")
-    parser.add_argument("--python", default=os.environ.get("PEERS_PYTHON", sys.executable),
-                        help="a Python that has nfstream")  # fmt: skip
+    python = os.environ.get("PEERS_PYTHON", sys.executable)
+    parser.add_argument("--python", default=python, help="a Python that has nfstream")
     parser.add_argument("--own", action="store_true", help="the loop here, whatever is installed")
     parser.add_argument("--budget", type=float, default=60, help="CPU s one run of a peer may take")
     parser.add_argument("--json", type=Path)
@@ -165,11 +170,11 @@ def own_loop(given: argparse.Namespace) -> int:
 def installed(given: argparse.Namespace) -> list[Peer]:
     found = []
     for name, does, words in PEERS:
-        if which(words[0]):
+        if shutil.which(words[0]):
             found.append(Peer(name, does, tuple(words)))
         else:
             skip(name, "not installed")
-    gopk = given.gopk or (Path(path) if (path := which(GOPACKET)) else None)
+    gopk = given.gopk or (Path(path) if (path := shutil.which(GOPACKET)) else None)
     if gopk is not None and gopk.is_file():
         found.append(Peer("gopacket reassembly", "R I C S", (str(gopk), "{pcap}")))
     else:

@@ -14,7 +14,10 @@ start-up, of the same rounds.
 
 import argparse
 import json
+import os
 import platform
+import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -26,17 +29,18 @@ from typing import Any
 from bench.probe import (
     SERVICES,
     Measured,
+    Running,
     clean_environ,
     flowmate_command,
-    measure,
+    free_port,
     skip,
     warm,
-    which,
 )
 from services.capture.capture_file import open_captures
 
 TCPDUMP = "tcpdump"
 LEAST_S = 0.005  # what is shorter is start-up that varies
+END_OF_INPUT = "flowmate: completed"  # the first line of the summary
 OPEN = b'"event":"stream_open"'
 
 
@@ -47,12 +51,14 @@ class Contestant:
     name: str
     shards: int  # 0: not flowmate
     options: tuple[str, ...] = ()
+    api: bool = False  # with an API, which keeps it up when the input is read
 
     def command(self, capture: Path, output: Path) -> list[str]:
         if not self.shards:
             return [TCPDUMP, "-r", str(capture), "-w", "/dev/null"]
         run = ["--pcap", str(capture), "--output", str(output), "--workers", str(self.shards)]
-        return [*flowmate_command(), *run, *self.options]
+        listen = ["--api-listen", f"127.0.0.1:{free_port()}"] if self.api else []
+        return [*flowmate_command(), *run, *listen, *self.options]
 
 
 @dataclass
@@ -79,9 +85,13 @@ class Row:
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = arguments(argv)
-    contestants = [Contestant(f"flowmate, {n} shard{'s' * (n > 1)}", n, tuple(given.option))
-                   for n in given.shards]  # fmt: skip
-    if which(TCPDUMP):
+    options = tuple(given.option)
+    contestants = [
+        Contestant(f"flowmate, {n} shard{'s' * (n > 1)}", n, options) for n in given.shards
+    ]
+    if given.api:
+        contestants.append(Contestant("flowmate, 1 shard, API", 1, options, api=True))
+    if shutil.which(TCPDUMP):
         contestants.insert(0, Contestant(TCPDUMP, 0))
     else:
         skip(TCPDUMP, "not installed; no ratios")
@@ -108,6 +118,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--shards", type=numbers, default=[1, 2], help="such as 1,2 (default)")
     words = "one more word for flowmate, such as --option=--transport=inline"
     parser.add_argument("--option", action="append", default=[], metavar="FLAG", help=words)
+    parser.add_argument("--api", action="store_true", help="once more with the API up")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--md", type=Path)
     return parser.parse_args(argv)
@@ -118,12 +129,9 @@ def numbers(text: str) -> list[int]:
 
 
 def machine() -> str:
-    cpu = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-         if line.startswith("model name")), platform.machine(),
-    )  # fmt: skip
-    cores = len([line for line in Path("/proc/cpuinfo").read_text().splitlines()
-                 if line.startswith("processor")])  # fmt: skip
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    cores, cpu = len(os.sched_getaffinity(0)), next(iter(models), platform.machine())
     return f"{cores} x {cpu}, Linux {platform.release()}, Python {platform.python_version()}"
 
 
@@ -148,8 +156,10 @@ def one_file(capture: Path, contestants: Sequence[Contestant], runs: int) -> dic
                     short[one.name].append(started)
                     whole[one.name].append(finished)
                     print(progress(turn, one, finished), file=sys.stderr, flush=True)
-    rows = [row_of(one, packets, short[one.name], whole[one.name], told[one.name])
-            for one in contestants]  # fmt: skip
+    rows = [
+        row_of(one, packets, short[one.name], whole[one.name], told[one.name])
+        for one in contestants
+    ]
     compare(rows)
     return {
         "file": capture.name,
@@ -163,7 +173,13 @@ def run_once(one: Contestant, capture: Path, output: Path) -> Measured:
     """One run from a warm page cache. SystemExit when it fails."""
     warm(capture)
     output.unlink(missing_ok=True)
-    result = measure(one.command(capture, output), clean_environ(), output.parent)
+    running = Running(one.command(capture, output), clean_environ(), output.parent)
+    read_s = running.until(END_OF_INPUT) if one.api else 0.0
+    if one.api:
+        running.process.send_signal(signal.SIGINT)
+    result = running.end()
+    if one.api:
+        result.wall_s = read_s
     if result.status:
         sys.exit(f"{one.name} on {capture}: exit status {result.status}\n{result.stderr}")
     return result
@@ -267,8 +283,11 @@ def compare(rows: Sequence[Row]) -> None:
     """Fill in the ratios to tcpdump."""
     base = next((row for row in rows if row.name == TCPDUMP), None)
     for row in rows:
-        if base is not None and row is not base and min(base.net_cpu_s, base.net_wall_s) > LEAST_S:
+        if base is None or row is base:
+            continue
+        if min(base.net_cpu_s, row.net_cpu_s) > LEAST_S:
             row.cpu_ratio = row.net_cpu_s / base.net_cpu_s
+        if min(base.net_wall_s, row.net_wall_s) > LEAST_S:
             row.wall_ratio = row.net_wall_s / base.net_wall_s
 
 

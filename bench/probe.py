@@ -8,13 +8,12 @@ missed is told as `unseen_cpu_s` and belongs to no service. Memory is the peak t
 """
 
 import os
-import shutil
-import statistics
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,6 +128,7 @@ class Running:
             stderr=subprocess.PIPE,
         )
         self._stderr: list[bytes] = []
+        self._wanted, self._seen_s, self._seen = b"", 0.0, threading.Event()
         self._drain = threading.Thread(target=self._read_stderr, daemon=True)
         self._drain.start()
         self.sampler = Sampler(self.process.pid, service_of)
@@ -138,6 +138,16 @@ class Running:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self._stderr.append(line)
+            if self._wanted and self._wanted in line and not self._seen.is_set():
+                self._seen_s = time.perf_counter() - self._began
+                self._seen.set()
+        self._seen.set()
+
+    def until(self, text: str) -> float:
+        """Wait for a line on standard error; s of wall time until it came. Ask before it can."""
+        self._wanted = text.encode()
+        self._seen.wait()
+        return self._seen_s
 
     def end(self) -> Measured:
         """Wait for it."""
@@ -243,13 +253,16 @@ def clean_environ() -> dict[str, str]:
     return kept | {"PYTHONPATH": f"{ROOT}{os.pathsep}{rest}" if rest else str(ROOT)}
 
 
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def shared_bench() -> Path:
     """The folder of measuring programs that live outside the repository."""
     return Path(os.environ.get("FLOWMATE_SHARED") or ROOT.parent / "shared") / "bench"
-
-
-def which(name: str) -> str | None:
-    return shutil.which(name)
 
 
 def warm(path: Path) -> None:
@@ -257,10 +270,6 @@ def warm(path: Path) -> None:
     with path.open("rb") as file:
         while file.read(1 << 22):
             pass
-
-
-def median(values: Iterable[float]) -> float:
-    return statistics.median(list(values))
 
 
 def skip(what: str, why: str) -> int:

@@ -95,9 +95,10 @@ def _baseline() -> dict[str, str]:
 
 
 def _copy(place: Path) -> Path:
-    """A private copy of a folder that is read-only, as in an image: numba wants to write there."""
+    """Private folders over the files of one that is read-only, as in an image: numba insists on
+    being able to write where it reads."""
     copy = Path(tempfile.mkdtemp(prefix="flowmate-kernels-")) / "kernels"
-    shutil.copytree(place, copy)
+    shutil.copytree(place.absolute(), copy, copy_function=os.symlink)
     atexit.register(shutil.rmtree, copy.parent, ignore_errors=True)
     return copy
 

@@ -34,7 +34,7 @@ REQUESTS_A_TURN = 64
 WATCH_S = 0.1
 FINISHING_MS = 5
 QUIET_S = 0.3  # after a signal: no events for this long, and all have arrived
-DRAIN_S = 4.0  # after a signal: longest
+DRAIN_S = 3.0  # after a signal: longest
 
 
 class Coordinator:

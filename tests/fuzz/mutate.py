@@ -25,7 +25,7 @@ from typing import NoReturn
 from shared import kernel_cache
 from tests.fuzz import chain, seeds, shrink
 from tests.fuzz.anatomy import Capture, load
-from tests.fuzz.mutations import MOST_RECORDS, MUTATIONS, compress, damage_bytes
+from tests.fuzz.mutations import FILE_MUTATIONS, MOST_RECORDS, MUTATIONS, compress, damage_bytes
 
 CASE_CPU_S = 2.0  # what one case may take
 CASE_WALL_S = 60.0  # after that it hangs, however busy the machine is
@@ -96,6 +96,8 @@ def case(seed: int, number: int, corpus: Corpus) -> bytes:
             break
         chance.choice(MUTATIONS)(capture, chance, corpus)
         del capture.records[MOST_RECORDS:]
+    if capture.records and chance.random() < 0.3:
+        chance.choice(FILE_MUTATIONS)(capture, chance, corpus)
     data = capture.join()
     kind = chance.random()
     if kind < 0.1:
@@ -157,7 +159,9 @@ class Fuzz:
     def _start(self, slot: int, first: int) -> None:
         self.shared[slot][CASE], self.shared[slot][STARTED_MS] = -1, 0
         numbers = range(first, self.given.first + self.given.count, self.given.procs)
-        worker = self.context.Process(target=work, args=(self, numbers, self.shared[slot]))
+        worker = self.context.Process(
+            target=work, args=(self, numbers, self.shared[slot]), daemon=True
+        )
         worker.start()
         self.workers[slot] = worker
 
@@ -218,7 +222,7 @@ def work(fuzz: Fuzz, numbers: range, shared: "list[int]") -> None:
             shared[DONE] += 1
             if problem:
                 shared[FAILED] += 1
-                kind = problem.strip().splitlines()[-1]
+                kind = kind_of(problem)
                 kinds[kind] += 1
                 if kinds[kind] <= SAVED_OF_A_KIND:
                     save(fuzz, number, "failure", problem)
@@ -250,8 +254,15 @@ def save(fuzz: Fuzz, number: int, what: str, problem: str) -> None:
     stem = given.failures / f"{what}-{given.seed}-{number}"
     stem.with_suffix(".pcap").write_bytes(case(given.seed, number, fuzz.corpus))
     stem.with_suffix(".txt").write_text(problem)
-    kind = problem.strip().splitlines()[-1] if problem.strip() else ""
-    print(f"case {number}: {kind}  [{stem}.pcap]", file=sys.stderr, flush=True)
+    print(f"case {number}: {kind_of(problem)}  [{stem}.pcap]", file=sys.stderr, flush=True)
+
+
+def kind_of(problem: str) -> str:
+    """What failures of one kind have in common: the exception and its place, or what happened."""
+    lines = problem.strip().splitlines() or [""]
+    raised = [line for line in lines if line and not line.startswith((" ", "rig:", "Traceback"))]
+    places = [line.strip() for line in lines if line.startswith("  File ")]
+    return " ".join([*raised[-1:], *places[-1:]])[:300]
 
 
 def peak_rss() -> int:

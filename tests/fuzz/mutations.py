@@ -207,10 +207,14 @@ def time_warp(capture: Capture, chance: random.Random, others: Sequence[Capture]
             edit(capture, index, at, struct.pack(capture.order + "I", new))
 
 
+# many of these can meet in one capture; after most of them the packets still reach the shards
 MUTATIONS: tuple[Mutation, ...] = (
     flip_bits, flip_bits, set_byte, set_byte, set_word, set_word, step_long, step_long, transplant,
-    transplant, set_field, damage_head, link_type, truncate, cut_frame, duplicate, drop, reorder,
-    reorder, splice, splice, graft, time_warp,
+    transplant, cut_frame, duplicate, drop, reorder, reorder, splice, splice, graft, time_warp,
+)  # fmt: skip
+# and these spoil the whole of it: one at most
+FILE_MUTATIONS: tuple[Mutation, ...] = (
+    set_field, set_field, set_field, truncate, truncate, damage_head, link_type,
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def bystanders() -> chain.Bystanders:
 def test_what_is_mutated_is_fine_itself(number: int, bystanders: chain.Bystanders) -> None:
     outcome = chain.run(seeds.captures()[number].join(), bystanders)
     assert outcome.packets > 20
-    assert outcome.streams > 5
+    assert outcome.streams > 2
 
 
 @pytest.mark.parametrize("first", range(0, CASES, BLOCK))

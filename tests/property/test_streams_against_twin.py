@@ -1,10 +1,12 @@
 """The shard and its twin agree on the streams of any packets, however they are cut into batches."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.settings import Settings
@@ -188,11 +190,15 @@ def text_of(side: int, length: int) -> bytes:
 
 
 @st.composite
-def conversations(draw: st.DrawFn) -> list[Packet]:
+def conversations(
+    draw: st.DrawFn, acks: bool | None = None, opened: bool | None = None
+) -> list[Packet]:
     """A whole TCP conversation, as it was sent; numbers wrap, segments are short."""
     first = [draw(st.sampled_from(NUMBERS)), draw(st.sampled_from(NUMBERS))]
-    sent, packets = [0, 0], []
-    acks = draw(st.booleans())
+    sent = [0, 0]
+    packets: list[Packet] = []
+    acks = draw(st.booleans()) if acks is None else acks
+    opened = draw(st.booleans()) if opened is None else opened
 
     def say(side: int, flags: int, payload: bytes = b"") -> None:
         src, dst = (SERVER, CLIENT) if side else (CLIENT, SERVER)
@@ -208,7 +214,7 @@ def conversations(draw: st.DrawFn) -> list[Packet]:
         )  # fmt: skip
         sent[side] += len(payload)
 
-    if draw(st.booleans()):
+    if opened:
         say(0, SYN)
         say(1, SYN | ACK)
         say(0, ACK)
@@ -245,8 +251,9 @@ def cut_in_two(packets: list[Packet], at: int, by: int) -> None:
     packet = packets[at]
     if 0 < by < len(packet.payload) and not packet.flags & SYN:
         seq = (packet.seq + by) % (1 << 32)
-        packets[at] = replace(packet, payload=packet.payload[:by])
-        packets.insert(at + 1, replace(packet, payload=packet.payload[by:], seq=seq))
+        rest = None if packet.wire is None else packet.wire - by
+        packets[at] = replace(packet, payload=packet.payload[:by], wire=None)
+        packets.insert(at + 1, replace(packet, payload=packet.payload[by:], seq=seq, wire=rest))
 
 
 def overlapping(packets: list[Packet], at: int, by: int) -> None:
@@ -261,9 +268,9 @@ def overlapping(packets: list[Packet], at: int, by: int) -> None:
     ]
     if before and packet.payload:
         again = before[0].payload[-by:] if by else b""
-        packets[at] = replace(
-            packet, payload=again + packet.payload, seq=(packet.seq - len(again)) % (1 << 32)
-        )
+        wire = None if packet.wire is None else packet.wire + len(again)
+        seq = (packet.seq - len(again)) % (1 << 32)
+        packets[at] = replace(packet, payload=again + packet.payload, seq=seq, wire=wire)
 
 
 def lost(packets: list[Packet], at: int, by: int) -> None:
@@ -309,19 +316,14 @@ def test_disturbed_conversations(
 
 
 @pytest.mark.property
-@given(conversations(), disturbances(HARMLESS), st.sets(st.integers(1, 60)))
+@given(
+    conversations(acks=False, opened=True), disturbances(HARMLESS), st.sets(st.integers(1, 60))
+)
 def test_what_was_said_is_what_is_read(
     packets: list[Packet], changes: Disturbances, cuts: set[int]
 ) -> None:
     """Cut, reordered, doubled: as long as nothing is missing, it is what was sent. No twin here."""
-    opened = packets[0].flags == SYN
-    first = [packet for packet in packets if packet.flags & SYN or not opened][:1]
-    quiet = [replace(packet, flags=packet.flags & ~ACK | (packet.flags & SYN and packet.flags)) for packet in packets]
-    start = 3 if opened else 0
-    body = disturbed(quiet[start:], changes) if not opened or len(quiet) > 3 else []
-    assert first is not None
-    if not opened:
-        return
+    body = disturbed(packets[3:], changes)
     run = ShardRun(small())
     run.take_in_batches(retimed([*packets[:3], *body]), sorted(cuts))
     run.finish()
@@ -330,3 +332,107 @@ def test_what_was_said_is_what_is_read(
         told = b"".join(packet.payload for packet in packets if packet.src == sender)
         assert run.segments(final["stream_id"], side) == ([(0, told)] if told else [])
     assert final["gaps"] == final["conflicts"] == [0, 0]
+
+
+# ------------------------------------------------------------------------------------- many shards
+
+
+@pytest.mark.property
+@given(
+    st.lists(segments() | datagrams(), max_size=40),
+    st.sets(st.integers(1, 40)),
+    st.sets(st.integers(1, 40)),
+    bounds(),
+    st.sampled_from((2, 4)),
+)
+def test_neither_batches_nor_shards_change_a_stream(
+    draws: list[dict[str, Any]],
+    cuts: set[int],
+    other_cuts: set[int],
+    settings: Settings,
+    shards: int,
+) -> None:
+    packets = numbered(draws)
+    whole = ShardRun(settings)
+    whole.take_in_batches(packets, cuts)
+    whole.finish()
+    parts = [ShardRun(settings, shard, shards) for shard in range(shards)]
+    edges = [0, *sorted(cut for cut in other_cuts if cut < len(packets)), len(packets)]
+    for low, high in pairwise(edges):
+        now_ns = packets[high - 1].ts_ns if high > low else START_NS
+        for part, batch in zip(parts, spread(rows_of(packets[low:high]), shards), strict=True):
+            part.take_rows(*batch, now_ns)
+    for part in parts:
+        part.finish()
+    assert sum(len(part.final()) for part in parts) == len(whole.final())
+    assert {k: v for part in parts for k, v in part.final().items()} == whole.final()
+    stats = [part.stats() for part in parts]
+    for name, value in whole.stats().items():
+        if name not in ABOUT_MEMORY:
+            assert sum(part[name] for part in stats) == value, name
+
+
+# ------------------------------------------------------------------------------------- named cases
+
+
+def segment(side: int, seq: int, payload: bytes = b"", **other: Any) -> Packet:
+    src, dst = (SERVER, CLIENT) if side else (CLIENT, SERVER)
+    return Packet(src, dst, payload, seq=seq, **({"ts_ns": START_NS, "flags": PSH} | other))
+
+
+def only(packets: Sequence[Packet], cuts: Sequence[int] = (), **changed: Any) -> dict[str, Any]:
+    """The one stream of packets on which shard and twin agree."""
+    assert_same(packets, cuts, small(flow_idle_timeout_ms=1000, **changed))
+    run = ShardRun(small(flow_idle_timeout_ms=1000, **changed))
+    run.take_in_batches(packets, cuts)
+    run.finish()
+    (final,) = run.final().values()
+    return final
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [1, 2]])
+def test_a_service_is_told_from_pieces(cuts: list[int]) -> None:
+    packets = [segment(0, 0, b"SS"), segment(1, 0, b"x"), segment(0, 2, b"H-2.0-x")]
+    assert only(packets, cuts)["service"] == "ssh"
+
+
+@pytest.mark.parametrize("cuts", [[], [1]])
+def test_a_conflict_is_seen_within_a_batch_and_across(cuts: list[int]) -> None:
+    assert only([segment(0, 0, b"abc"), segment(0, 0, b"abd")], cuts)["conflicts"] == [1, 0]
+
+
+def test_a_segment_that_was_cut_off_does_not_run_over_what_is_held() -> None:
+    packets = [
+        segment(0, 0, b"0"), segment(0, 5, b"56"), segment(0, 1, b"1", wire=9), segment(0, 10, b"a"),
+    ]  # fmt: skip
+    final = only(packets)
+    assert final["gap_bytes"] == [6, 0]
+    assert final["stream_bytes"] == [5, 0]
+
+
+def test_a_connection_of_which_the_syn_was_lost_is_not_mixed_into_the_one_before() -> None:
+    packets = [
+        segment(0, 99, flags=SYN), segment(1, 499, flags=SYN | ACK, ack=100),
+        segment(0, 100, b"one"), segment(1, 7000, flags=SYN | ACK, ack=9000),
+        segment(0, 9000, b"two"),
+    ]  # fmt: skip
+    run = ShardRun(small())
+    run.take(packets)
+    run.finish()
+    assert [final["stream_bytes"] for final in run.final().values()] == [[3, 0], [3, 0]]
+
+
+@pytest.mark.parametrize("ticks", [False, True])
+def test_an_attempt_that_was_idle_is_over_whether_the_sweep_saw_it_or_not(ticks: bool) -> None:
+    late = START_NS + 5 * SECOND_NS
+    packets = [segment(0, 0, flags=SYN), segment(1, 8, flags=SYN | ACK, ack=1, ts_ns=late)]
+    run = ShardRun(small(flow_idle_timeout_ms=1000))
+    run.take(packets[:1])
+    if ticks:
+        run.worker.tick(late)
+    run.take(packets[1:])
+    run.finish()
+    assert [(f["incarnation"], f["reason"]) for f in run.final().values()] == [
+        (0, "idle"),
+        (1, "end_of_input"),
+    ]

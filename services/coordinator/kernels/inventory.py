@@ -110,7 +110,8 @@ def owner(slot: Any, planes: Any, capacity: Any) -> Any:
 
 @inlined
 def take_slot(planes: Any, marks: Any, index: Any, state: Any) -> Any:
-    """The next slot of the ring, emptied. Favourites are passed over while there is another."""
+    """The next slot of the ring, emptied. Favourites are passed over while there is another slot;
+    whoever makes favourites bounds them, or this walk is long."""
     capacity = np.uint64(marks.size)
     slot = state[HEAD]
     if state[USED] < capacity:
@@ -248,10 +249,13 @@ def store_previews(
             state[LATE_PREVIEWS] += ONE
             continue
         side = (bound - ONE) * TWO + np.uint64(piece["dir"])
+        known = np.uint64(preview_len[side])
+        for k in range(known, start):  # a piece was lost; what lies there is another stream's
+            previews[side * SPAN + np.uint64(k)] = 0
         to = side * SPAN + start
         for k in range(length):
             previews[to + np.uint64(k)] = octets[off + np.uint64(k)]
-        preview_len[side] = max(np.uint64(preview_len[side]), start + length)
+        preview_len[side] = max(known, start + length)
         marks[bound - ONE] |= np.uint8(CHANGED)
         stored += 1
     return stored

@@ -29,7 +29,7 @@ from shared.settings import Settings
 
 QUEUE_BYTES_MAX = 16 << 20  # of EVENT rows that wait
 BLOCK_EVENTS = 512  # formatted and written at once
-CLOSE_S = 3.0  # for a reader that does not read, at the end
+CLOSE_S = 1.5  # for a reader that does not read, at the end
 HEAD = {"stream_id_hex": None, "protocol": None, "src": None, "dst": None}
 MARKER = "coordinator.output"  # in the run directory: this run has opened its file before
 
