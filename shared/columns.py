@@ -114,7 +114,7 @@ PROTOCOLS = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6"}
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 # --------------------------------------------------------------------------------------------
-# One stream in a shard's flow table. 96 bytes; its two directions are rows 2i and 2i+1 below.
+# One stream in a shard's flow table. 104 bytes; its two directions are rows 2i and 2i+1 below.
 FLOW = np.dtype(
     [
         ("addr_a_hi", "<u8"),
@@ -124,7 +124,7 @@ FLOW = np.dtype(
         ("stream_id", "<u8"),
         ("first_ns", "<i8"),
         ("last_ns", "<i8"),
-        ("chain", "<u8"),  # newest extent of the stream in the content log; 0 = none
+        ("chain", "<u8", 2),  # newest extent of the stream in each content ring; 0 = none
         ("hash", "<u4"),  # the half of the packet hash that the index keeps
         ("incarnation", "<u4"),
         ("group", "<u4"),  # 1 + the group this batch is appending to; 0 = none
@@ -151,6 +151,7 @@ STATUSES = ("open", "closing", "closed", "reset", "attempt")
 LIVE, DIRTY, OPEN_SENT, CLOSE_SENT, CHANGED, INDEXED = 1, 2, 4, 8, 16, 32
 CLIENT_BY_FIRST, CLIENT_BY_PORT, CLIENT_BY_SYN = range(3)
 
+# One cache line.
 DIRECTION = np.dtype(
     [
         ("bytes", "<u8"),  # on the wire
@@ -162,15 +163,12 @@ DIRECTION = np.dtype(
         ("isn", "<u4"),
         ("peer_ack", "<u4"),  # highest acknowledgement by the other side
         ("gaps", "<u4"),
-        ("held", "<u4"),  # 1 + first out-of-order node; 0 = none
-        ("held_bytes", "<u4"),
         ("retransmissions", "<u4"),
+        ("held", "<u2"),  # 1 + first out-of-order node; 0 = none
         ("held_count", "<u2"),
         ("conflicts", "<u2"),
         ("marks", "u1"),  # bits below
-        ("text", "u1"),  # what the first 4 KiB are: bits of TEXT_* (HEAD: they begin as text)
-        ("utf8", "u1"),  # state of the UTF-8 machine
-        ("pad", "u1"),
+        ("text", "u1"),  # of the first 4 KiB: bits of TEXT_*; above them the UTF-8 machine's state
     ],
     align=True,
 )
@@ -178,7 +176,8 @@ Directions = Annotated[NDArray[np.void], "out", DIRECTION]
 # bits of DIRECTION.marks
 SAW_SYN, SAW_FIN, SAW_RST, STARTED, SAW_ACK = 1, 2, 4, 8, 16
 # bits of DIRECTION.text
-TEXT_SEEN, TEXT_CONTROL, TEXT_INVALID, TEXT_HEAD = 1, 2, 4, 8
+TEXT_SEEN, TEXT_CONTROL, TEXT_INVALID, TEXT_HEAD = 1, 2, 4, 8  # HEAD: they begin as text
+UTF8_SHIFT = 4
 UNKNOWN_KIND, TEXT_KIND, MIXED_KIND, BINARY_KIND = range(4)
 CONTENT_KINDS = ("unknown", "text", "mixed", "binary")
 
@@ -331,8 +330,8 @@ SERVICE_SOURCES = ("none", "port", "payload")
 for _dtype, _size in (
     (RECORD, 24),
     (PACKET, 88),
-    (FLOW, 96),
-    (DIRECTION, 72),
+    (FLOW, 104),
+    (DIRECTION, 64),
     (HELD, 24),
     (CHUNK, 16),
     (GROUP, 48),

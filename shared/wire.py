@@ -3,7 +3,8 @@
 Addresses are `ipc://` files in one private folder, the run directory. A *lane* is capture's way
 to one shard. Packets travel either inside the messages (*inline*) or in shared-memory *slots*:
 the message then only says which slot, and the slot pushed back is the credit. Either way a full
-queue stops the reader, so nothing is lost and nothing grows.
+queue stops the reader, so nothing is lost and nothing grows. An end is credited as well: a queue
+that is full when its sender closes the socket would be lost, so the sender waits for that credit.
 """
 
 import mmap
@@ -33,6 +34,7 @@ SLOTS_MIN, SLOTS_MAX = (
     2,
     8,
 )  # more slots than fit the cache make the copies slower, not the flow
+END_CREDIT = 1 << 31  # as a credit's slot: the lane's end arrived, and so did all before it
 
 
 class Bus:
@@ -163,7 +165,8 @@ class LaneSender:
         self.socket.connect(bus.packets(shard))
         self.credits = open_socket(context, zmq.PULL, count + 1)
         self.credits.connect(bus.credits(shard))
-        self.name = "" if inline else lane_name(shard, count, rows, payload)
+        self.name = lane_name(shard, count, rows, payload)
+        self._end_arrived = False
         self.path = bus.run_dir / self.name
         size = slot_bytes(rows, payload)
         self._memory = mmap.mmap(-1, count * size) if inline else self._share(count * size)
@@ -189,7 +192,10 @@ class LaneSender:
         """Take back what the shard (slots) or ZeroMQ (inline) has done with."""
         if self.inline:
             self._collect_inline(timeout_ms)
-            return
+        else:
+            self._collect_credits(timeout_ms)
+
+    def _collect_credits(self, timeout_ms: int) -> None:
         if timeout_ms and not self.credits.poll(timeout_ms):
             return
         while True:
@@ -198,7 +204,11 @@ class LaneSender:
             except zmq.Again:
                 return
             credit = unpack(Credit, frame, f"credits of shard {self.shard}")
-            if credit.lane == self.name:
+            if credit.lane != self.name:
+                continue
+            if credit.slot == END_CREDIT:
+                self._end_arrived = True
+            else:
                 self.free.append(credit.slot)
 
     def _collect_inline(self, timeout_ms: int) -> None:
@@ -227,7 +237,7 @@ class LaneSender:
             rows=rows,
             payload_bytes=payload,
             now_ns=now_ns,
-            lane=self.name,
+            lane="" if self.inline else self.name,
             slot=-1 if self.inline else index,
         ).pack()
         try:
@@ -250,7 +260,8 @@ class LaneSender:
         """A message without packets. False when the queue stayed full."""
         if not self.socket.poll(timeout_ms, zmq.POLLOUT):
             return False
-        header = BatchHeader(kind=kind, seq=self.seq, now_ns=now_ns)
+        lane = self.name if kind == "end" else ""
+        header = BatchHeader(kind=kind, seq=self.seq, now_ns=now_ns, lane=lane)
         try:
             self.socket.send(header.pack(), zmq.NOBLOCK)
         except zmq.Again:
@@ -259,10 +270,10 @@ class LaneSender:
         return True
 
     def settled(self, timeout_ms: int) -> bool:
-        """Wait until every slot came back: the shard has taken all there was."""
-        if len(self.free) < len(self.slots):
-            self._collect(timeout_ms)
-        return len(self.free) == len(self.slots)
+        """Wait until the end was credited: the shard has taken all there was."""
+        if not self._end_arrived:
+            self._collect_credits(timeout_ms)
+        return self._end_arrived
 
     def close(self) -> None:
         """Let go of the lane. A shard that has not `settled` may lose what it was sent."""
@@ -324,10 +335,11 @@ class LaneReceiver:
         return self._lanes[name]
 
     def done(self, batch: Received) -> None:
-        """Give the batch's slot back: its rows and bytes may be overwritten from now on."""
-        if batch.header.slot >= 0:
-            credit = Credit(lane=batch.header.lane, slot=batch.header.slot)
-            self._owed.append(credit.pack())
+        """Give the batch's slot back, whose rows and bytes may be overwritten from now on; or say
+        that the lane's end arrived."""
+        slot = END_CREDIT if batch.header.kind == "end" else batch.header.slot
+        if slot >= 0:
+            self._owed.append(Credit(lane=batch.header.lane, slot=slot).pack())
             self.pay()
 
     def pay(self) -> None:

@@ -23,7 +23,7 @@ REPORT_S = 0.2
 SLOT_BYTES = 1 << 20  # payload of a batch; the longest payload that is not cut
 FLUSH_BATCHES = 64  # a lane that fills slowly is sent after this many batches of the reader
 TOPOLOGY_MS = 100
-SETTLE_S, WAIT_MS = 10, 100  # for the last batches to be taken
+SETTLE_S, WAIT_MS = 4.0, 100  # after a signal, for the last batches to be taken
 
 
 class Capture:
@@ -38,6 +38,7 @@ class Capture:
         self.seq = 0
         self.filtered = 0
         self.reported = 0.0
+        self.settle_until = float("inf")
         self.sources: list[PacketSource] = list(
             open_captures(list(settings.pcap), settings.batch_size)
         )
@@ -131,17 +132,25 @@ class Capture:
 
     def _end(self) -> None:
         """Everything sent is followed by `end`, to the shards and to the coordinator."""
-        self.router.should_stop = lambda: False
-        self.router.say("end")
+        self.router.should_stop = self._is_out_of_patience
+        try:
+            self.router.say("end")
+        except StoppedError:
+            self.log.warning("a shard takes nothing any more; it was not told the end")
         self._report("end")
         for lane in self.router.lanes:
-            # every slot is back, or the shard is gone: the lane's memory is not needed any more
-            deadline = time.monotonic() + SETTLE_S
-            while not lane.settled(WAIT_MS) and time.monotonic() < deadline:
+            # however slow whoever reads the events is: what a lane still holds would be lost
+            while not lane.settled(WAIT_MS) and not self._is_out_of_patience():
                 pass
             lane.close()
         self.reports.close(linger=2000)
         self.context.destroy(linger=2000)
+
+    def _is_out_of_patience(self) -> bool:
+        """Whether a signal asked for the end and SETTLE_S have gone: a shard may be gone too."""
+        if self.stop.requested:
+            self.settle_until = min(self.settle_until, time.monotonic() + SETTLE_S)
+        return time.monotonic() > self.settle_until
 
     def stats(self) -> dict[str, int]:
         """Totals by their metric names."""

@@ -58,9 +58,15 @@ class Router:
                 self._send(shard)
 
     def say(self, kind: Literal["tick", "end"]) -> None:
-        """Tell every shard."""
+        """Tell every shard. StoppedError when one of them could not be told."""
+        untold = 0
         for lane in self.lanes:
-            self._until(partial(self._say, lane, kind))
+            try:
+                self._until(partial(self._say, lane, kind))
+            except StoppedError:
+                untold += 1
+        if untold:
+            raise StoppedError
 
     def _say(self, lane: LaneSender, kind: Literal["tick", "end"]) -> bool | None:
         return lane.say(kind, self.now_ns, WAIT_MS) or None

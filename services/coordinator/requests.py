@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.coordinator.deltas import DeltaLog
 from services.coordinator.health import Health
-from services.coordinator.query import BadValueError, page
+from services.coordinator.query import BadValueError, Queries
 from services.coordinator.shards import RefusedError, Shards
 from services.coordinator.view import Inventory
 from shared.schema import Reply, Request, SchemaError, StreamsQuery, unpack
@@ -78,7 +78,7 @@ class Requests:
         clock: Callable[[], float],
     ) -> None:
         self.inventory, self.shards, self.health, self.deltas = inventory, shards, health, deltas
-        self.answered: dict[str, int] = {}  # by operation
+        self.queries = Queries(inventory)
         self.refused: dict[str, int] = {}  # by code
         self._coordinator, self._clock = coordinator, clock
         self._log = logging.getLogger("coordinator")
@@ -91,7 +91,7 @@ class Requests:
             "stream": self._stream,
             "deltas": self._deltas,
         }
-        self.answered = dict.fromkeys(self._table, 0)
+        self.answered = dict.fromkeys(self._table, 0)  # by operation
 
     def answer(self, frame: bytes) -> Frames:
         """The frames of the reply to one request."""
@@ -162,7 +162,7 @@ class Requests:
         return self.health.report(self._clock()), ()
 
     def _streams(self, args: dict[str, Any]) -> Answer:
-        found = page(self.inventory, StreamsQuery.model_validate(args))
+        found = self.queries.page(StreamsQuery.model_validate(args))
         result = {
             "count": found.slots.size,
             "total": found.total,

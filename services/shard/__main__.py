@@ -103,6 +103,7 @@ class Shard:
             self.worker.finish()
             self.ended = True
             self._send(self._header("end"), [])
+            self.lanes.done(batch)
         elif batch.header.kind == "tick":
             self.worker.tick(batch.header.now_ns)
         else:

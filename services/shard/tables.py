@@ -25,7 +25,7 @@ FIRST_BYTES = 65536  # of each direction: kept in a ring of their own, away from
 TWO_RINGS_FROM = 64 << 20  # a smaller budget is one ring
 LEAST_CONTENT = 4096  # below this nothing is retained
 LONGEST_EXTENT = 65536
-NODES = 65536  # out-of-order pieces of all flows
+NODES = 65535  # out-of-order pieces of all flows; a row names one in 16 bits
 GHOSTS = 1 << 18  # evicted flows whose incarnation is remembered
 QUIET_NS = 1_000_000_000
 

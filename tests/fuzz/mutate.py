@@ -32,6 +32,7 @@ CASE_WALL_S = 60.0  # after that it hangs, however busy the machine is
 CASE_RSS_BYTES = 256 << 20  # what one case may add to the process
 ADDRESS_SPACE_BYTES = 8 << 30  # of a worker process: what goes wild ends in MemoryError
 SAVED_OF_A_KIND = 3
+CRASHES_MOST = 50  # then there is nothing more to learn
 POLL_S = 0.05
 PIECE_BYTES = 40_000  # most cases are at most this long
 NOT_CAPTURES = (".json", ".md", ".txt", ".py")
@@ -183,9 +184,11 @@ class Fuzz:
         what = "hangs" if hangs else f"ended with {worker.exitcode}"
         log = self.given.failures / f"worker-{worker.pid}.txt"
         text = log.read_text() if log.exists() else ""
-        save(self, number, "crash", f"{what}\n{text}")
-        if number >= 0 and number + self.given.procs < last:
-            self._start(slot, number + self.given.procs)
+        log.unlink(missing_ok=True)
+        save(self, number, "crash", f"{text}\n{what}")
+        more = number + self.given.procs
+        if number >= 0 and more < last and self.crashes < CRASHES_MOST:
+            self._start(slot, more)
 
     def _total(self, what: int) -> int:
         return sum(int(shared[what]) for shared in self.shared)
@@ -262,7 +265,8 @@ def kind_of(problem: str) -> str:
     lines = problem.strip().splitlines() or [""]
     raised = [line for line in lines if line and not line.startswith((" ", "rig:", "Traceback"))]
     places = [line.strip() for line in lines if line.startswith("  File ")]
-    return " ".join([*raised[-1:], *places[-1:]])[:300]
+    crashed = raised and raised[0].startswith("Fatal")  # the innermost call comes first
+    return " ".join([*raised[-1:], *(places[:1] if crashed else places[-1:])])
 
 
 def peak_rss() -> int:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from services.coordinator import query
+from services.coordinator import query, text
 from services.coordinator.kernels import inventory as k
-from services.coordinator.query import BadValueError, page
+from services.coordinator.query import BadValueError, Queries
 from services.coordinator.view import Inventory
 from shared.columns import CONTENT_KINDS, EVENT, PREVIEW, PROTOCOLS, SERVICES, STATUSES
 from shared.schema import StreamFilter, StreamsQuery
@@ -131,8 +131,7 @@ def numbers(inventory: Inventory, wanted: StreamFilter, order: str, limit: int) 
     result: list[int] = []
     cursor = None
     while True:
-        found = page(
-            inventory,
+        found = Queries(inventory).page(
             StreamsQuery(filter=wanted, order=order, limit=limit, cursor=cursor),  # type: ignore[arg-type]
         )
         result += inventory.number[found.slots].tolist()
@@ -152,7 +151,7 @@ def test_a_filter_gives_what_a_loop_over_the_rows_gives(
     hidden = [i for i, row in matching.items() if row["marks"] & k.HIDDEN]
     hidden = [] if wanted.include_hidden else hidden
     shown = [i for i in matching if i not in hidden]
-    first = page(inventory, StreamsQuery(filter=wanted, limit=limit))
+    first = Queries(inventory).page(StreamsQuery(filter=wanted, limit=limit))
     assert (first.total, first.hidden) == (len(shown), len(hidden))
     assert numbers(inventory, wanted, "oldest", limit) == shown
     assert numbers(inventory, wanted, "newest", limit) == shown[::-1]
@@ -164,10 +163,12 @@ def test_a_page_stays_where_it_is_when_streams_come_in(
     streams: list[dict[str, Any]], late: dict[str, Any], limit: int
 ) -> None:
     inventory, wanted = filled(streams), StreamFilter(include_hidden=True)
-    first = page(inventory, StreamsQuery(filter=wanted, limit=limit))
+    first = Queries(inventory).page(StreamsQuery(filter=wanted, limit=limit))
     enter(inventory, len(streams) + 1, late)
     if first.next_cursor is not None:
-        rest = page(inventory, StreamsQuery(filter=wanted, limit=512, cursor=first.next_cursor))
+        rest = Queries(inventory).page(
+            StreamsQuery(filter=wanted, limit=512, cursor=first.next_cursor)
+        )
         seen = inventory.number[np.concatenate([first.slots, rest.slots])].tolist()
         assert seen == list(range(len(streams), 0, -1))
 
@@ -193,14 +194,14 @@ def test_blocks_and_threads_make_no_difference(monkeypatch: pytest.MonkeyPatch) 
     }  # fmt: skip
     streams = [row | {"preview": (b"hay" if i % 3 else b"needle", b"")} for i in range(40)]
     inventory, wanted = filled(streams, 40), StreamFilter(text="needle", protocol="tcp")
-    plain = query.matching(inventory, wanted)
+    plain = Queries(inventory).matching(wanted)
     monkeypatch.setattr(query, "BLOCK", 7)
-    monkeypatch.setattr(query, "SHARE_FROM", 1)
-    monkeypatch.setattr(query, "SEARCH_THREADS", 2)
-    query.searchers.cache_clear()
-    assert query.matching(inventory, wanted).tolist() == plain.tolist()
-    query.searchers().shutdown()
-    query.searchers.cache_clear()
+    monkeypatch.setattr(text, "SHARE_FROM", 1)
+    monkeypatch.setattr(text, "SEARCH_THREADS", 2)
+    text.searchers.cache_clear()
+    assert Queries(inventory).matching(wanted).tolist() == plain.tolist()
+    text.searchers().shutdown()
+    text.searchers.cache_clear()
     assert plain.sum() == 14
 
 
@@ -212,8 +213,37 @@ def test_blocks_and_threads_make_no_difference(monkeypatch: pytest.MonkeyPatch) 
 )  # fmt: skip
 def test_a_value_that_means_nothing_is_told_with_a_hint(field: str, value: str, hint: str) -> None:
     with pytest.raises(BadValueError) as caught:
-        page(Inventory(4), StreamsQuery(filter=StreamFilter(**{field: value})))  # type: ignore[arg-type]
+        Queries(Inventory(4)).page(StreamsQuery(filter=StreamFilter(**{field: value})))  # type: ignore[arg-type]
     assert hint in caught.value.hint
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 6),
+    st.lists(
+        st.tuples(
+            rows(),
+            st.sampled_from(("f", "fl", "flag", "LOGIN", "get", "g", "x}")),
+            optional(st.sampled_from(("tcp", "udp"))),
+        ),
+        min_size=1,
+        max_size=14,
+    ),
+)
+def test_what_is_remembered_of_a_text_is_what_is_there(
+    capacity: int, steps: list[tuple[dict[str, Any], str, str | None]]
+) -> None:
+    inventory = Inventory(capacity)
+    remembering = Queries(inventory)
+    for number, (row, wanted, protocol) in enumerate(steps):
+        enter(inventory, number // 2, row)  # every second step changes a stream that is there
+        given_filter = StreamFilter(text=wanted, protocol=protocol)
+        before = inventory.marks.copy()
+        found = remembering.matching(given_filter)
+        inventory.marks[:] = before
+        fresh = Queries(inventory).matching(given_filter)
+        remembering.matching(given_filter)
+        assert found.tolist() == fresh.tolist()
 
 
 any_value = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.text())
@@ -224,7 +254,9 @@ any_value = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1)
 def test_no_value_is_a_fault(values: dict[str, Any], cursor: Any) -> None:
     inventory: Inventory = filled([])
     try:
-        found = page(inventory, StreamsQuery.model_validate({"filter": values, "cursor": cursor}))
+        found = Queries(inventory).page(
+            StreamsQuery.model_validate({"filter": values, "cursor": cursor})
+        )
     except (BadValueError, ValidationError):
         return
     assert found.total == 0

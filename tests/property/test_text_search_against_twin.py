@@ -4,7 +4,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.coordinator.kernels.text_search import SLACK, search_text
-from services.coordinator.query import probe_of
+from services.coordinator.text import probe_of
 from shared.columns import PREVIEW_BYTES
 from tests.reference import text_search as reference
 

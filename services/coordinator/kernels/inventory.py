@@ -41,7 +41,7 @@ from shared.kernels import inlined, kernel
 ) = range(11)
 
 # bits of `marks`
-FAVORITE, HIDDEN, LAPPED, CHANGED, ORPHANED = 1, 2, 4, 8, 16
+FAVORITE, HIDDEN, LAPPED, CHANGED, ORPHANED, NEW_TEXT = 1, 2, 4, 8, 16, 32
 
 # An EVENT row is kept cut lengthwise, so that a filter reads only the bytes it asks for.
 EVENT_WORDS = EVENT.itemsize // 8
@@ -193,6 +193,7 @@ def merge_events(
                 slot = np.uint64(index[at]) - ONE
                 preview_len[slot * TWO] = 0
                 preview_len[slot * TWO + ONE] = 0
+                marks[slot] |= np.uint8(NEW_TEXT)
             elif not opens and bound != ZERO and not mine:
                 state[AFTER_EVICTION] += ONE
                 continue

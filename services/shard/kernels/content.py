@@ -1,7 +1,9 @@
 """The content log: payload in two rings, as extents chained backwards from the newest.
 
-An extent is a header of five 64-bit words and the payload, padded to 8 bytes. Its reference is
-1 + its write position, with the top bit for ring 1. Positions only grow; an extent is there as
+Ring 0 takes the first bytes of each direction, ring 1 all further ones; a stream has a chain in
+each, so that its beginning is found when what followed was written over. An extent is a header of
+five 64-bit words and the payload, padded to 8 bytes. Its reference is 1 + its write position, with
+the top bit for ring 1. Positions only grow; an extent is there as
 long as its ring's head has not gone past it by more than the ring's size: the bound is the
 memory itself. An extent never wraps: what does not fit before the end starts at the beginning.
 """
@@ -32,7 +34,7 @@ from shared.kernels import inlined, kernel
 HEADER = 40  # bytes; words: previous extent, logical start, ts_ns, len | flow << 32, dir
 RING_BIT = np.uint64(1 << 63)
 LOW_32 = np.uint64(0xFFFFFFFF)
-ONE, THREE, SEVEN = np.uint64(1), np.uint64(3), np.uint64(7)
+ZERO, ONE, THREE, SEVEN = np.uint64(0), np.uint64(1), np.uint64(3), np.uint64(7)
 SHIFT_32 = np.uint64(32)
 
 
@@ -57,10 +59,8 @@ def is_there(t: Any, reference: Any) -> Any:
 
 
 @inlined
-def reserve(
-    t: Any, length: Any, start: Any, previous: Any, ts_ns: Any, row: Any, direction: Any
-) -> Any:
-    """Make room for an extent and write its header; returns its reference."""
+def reserve(t: Any, row: Any, direction: Any, start: Any, length: Any, ts_ns: Any) -> Any:
+    """Make room for the stream's next extent and write its header; returns its reference."""
     second = start >= np.uint64(t.config[RING_0_UPTO])
     head = t.state[HEAD_1] if second else t.state[HEAD_0]
     size = np.uint64(t.config[RING_1]) if second else np.uint64(t.config[RING_0])
@@ -74,7 +74,10 @@ def reserve(
     else:
         t.state[HEAD_0] = head + need
     word = place(t, reference) >> THREE
-    t.ring64[word] = previous
+    chain = t.flows[row].chain
+    ring = ONE if second else ZERO
+    t.ring64[word] = chain[ring]
+    chain[ring] = reference
     t.ring64[word + ONE] = start
     t.ring64[word + np.uint64(2)] = np.uint64(ts_ns)
     t.ring64[word + THREE] = length | (np.uint64(row) << SHIFT_32)
@@ -109,8 +112,7 @@ def store_groups(t: ShardColumns, payload: U8) -> None:
         t.counters[C_CONTENT_BYTES] += left
         while left:
             length = min(left, longest)
-            reference = reserve(t, length, start, t.flows[row].chain, group.ts_ns, row, group.dir)
-            t.flows[row].chain = reference
+            reference = reserve(t, row, group.dir, start, length, group.ts_ns)
             if group.extent == 0:
                 group.extent = reference
             to = place(t, reference) + np.uint64(HEADER)
@@ -139,37 +141,35 @@ def list_extents(
     times: OutI64,
     retained: OutU64,
 ) -> int:
-    """Walk a stream's chain from the newest extent: what is retained of one direction.
+    """Walk a stream's chains from the newest extents: what is retained of one direction.
 
     Fills starts (logical offsets), lengths, places (byte index
     in the rings) and times of the direction's extents, newest first, as many as fit; retained:
-    (2,) retained bytes by direction. Returns the number of extents of the direction. Stops at the
-    first extent that is overwritten, and where the stream's own cap is reached.
+    (2,) retained bytes by direction. Returns the number of extents of the direction. A chain ends
+    at the first extent that is overwritten, both where the stream's own cap is reached.
     """
     count = 0
     cap = np.uint64(t.config[STREAM_CAP])
     seen = np.uint64(0)
     retained[0] = np.uint64(0)
     retained[1] = np.uint64(0)
-    at = t.flows[row].chain
-    while is_there(t, at) and seen < cap:
-        word = place(t, at) >> THREE
-        owner = t.ring64[word + THREE]
-        if owner >> SHIFT_32 != np.uint64(row):
-            break
-        length = owner & LOW_32
-        cut = np.uint64(0)
-        if seen + length > cap:
-            cut = seen + length - cap
-        which = t.ring64[word + np.uint64(4)]
-        retained[which] += length - cut
-        if which == np.uint64(direction) and length > cut:
-            if count < starts.size:
-                starts[count] = t.ring64[word + ONE] + cut
-                lengths[count] = length - cut
-                places[count] = (word << THREE) + np.uint64(HEADER) + cut
-                times[count] = np.int64(t.ring64[word + np.uint64(2)])
-            count += 1
-        seen += length
-        at = t.ring64[word]
+    for ring in (ONE, ZERO):
+        at = t.flows[row].chain[ring]
+        while is_there(t, at) and seen < cap:
+            word = place(t, at) >> THREE
+            length = t.ring64[word + THREE] & LOW_32
+            cut = np.uint64(0)
+            if seen + length > cap:
+                cut = seen + length - cap
+            which = t.ring64[word + np.uint64(4)]
+            retained[which] += length - cut
+            if which == np.uint64(direction) and length > cut:
+                if count < starts.size:
+                    starts[count] = t.ring64[word + ONE] + cut
+                    lengths[count] = length - cut
+                    places[count] = (word << THREE) + np.uint64(HEADER) + cut
+                    times[count] = np.int64(t.ring64[word + np.uint64(2)])
+                count += 1
+            seen += length
+            at = t.ring64[word]
     return count

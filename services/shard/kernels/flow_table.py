@@ -197,7 +197,8 @@ def start_stream(t: Any, row: Any, packet: Any, incarnation: Any) -> Any:
     flow.stream_id = stream_id(flow)
     flow.first_ns = packet.ts_ns
     flow.last_ns = packet.ts_ns
-    flow.chain = 0
+    flow.chain[0] = 0
+    flow.chain[1] = 0
     flow.hash = np.uint32(packet.hash & LOW_32)
     flow.group = 0
     flow.event_packets = 0
@@ -257,13 +258,11 @@ def clear(mine: Any) -> Any:
     mine.peer_ack = 0
     mine.gaps = 0
     mine.held = 0
-    mine.held_bytes = 0
     mine.retransmissions = 0
     mine.held_count = 0
     mine.conflicts = 0
     mine.marks = 0
     mine.text = 0
-    mine.utf8 = 0
 
 
 @inlined

@@ -16,6 +16,7 @@ from shared.columns import (
     TEXT_HEAD,
     TEXT_INVALID,
     TEXT_SEEN,
+    UTF8_SHIFT,
 )
 from shared.kernels import inlined, kernel
 
@@ -26,6 +27,7 @@ LOW_32 = np.uint64(0xFFFFFFFF)
 # states of the UTF-8 machine (RFC 3629 §4): 0 between characters, 1-3 that many tails to come,
 # then the second bytes that are restricted: after E0, ED, F0, F4
 E0, ED, F0, F4, BAD = 4, 5, 6, 7, 8
+FLAGS = (1 << UTF8_SHIFT) - 1  # of DIRECTION.text
 
 
 @inlined
@@ -84,19 +86,19 @@ def plain(t: Any, at: Any, length: Any) -> Any:
 
 @inlined
 def classify(t: Any, mine: Any, start: Any, at: Any, length: Any) -> Any:
-    """Feed bytes at logical offset `start` to the direction's text step. Returns if it changed.
+    """Feed bytes at logical offset `start` to the direction's text state. Returns if it changed.
 
     The first byte that is not text decides: what follows cannot change the kind.
     """
-    before = mine.text
+    before = mine.text & FLAGS
     if before & (TEXT_CONTROL | TEXT_INVALID):
         return False
     mine.text |= np.uint8(TEXT_SEEN)
-    if mine.utf8 == 0 and plain(t, at, length):
+    if mine.text >> UTF8_SHIFT == 0 and plain(t, at, length):
         if start < HEAD_BYTES <= start + length:
             mine.text |= np.uint8(TEXT_HEAD)
-        return mine.text != before
-    step = np.int64(mine.utf8)
+        return mine.text & FLAGS != before
+    step = np.int64(mine.text >> UTF8_SHIFT)
     for i in range(length):
         byte = np.int64(t.ring8[at + np.uint64(i)])
         step = utf8_step(step, byte)
@@ -108,15 +110,15 @@ def classify(t: Any, mine: Any, start: Any, at: Any, length: Any) -> Any:
             break
         if start + i == HEAD_BYTES - 1:
             mine.text |= np.uint8(TEXT_HEAD)
-    mine.utf8 = np.uint8(step)
-    return mine.text != before
+    mine.text = np.uint8((mine.text & FLAGS) | step << UTF8_SHIFT)
+    return mine.text & FLAGS != before
 
 
 @inlined
 def read_head(t: Any, row: Any, direction: Any, stop: Any) -> Any:
     """Copy the direction's first `stop` bytes from the log into `head`; whether all were there."""
     missing = stop
-    reference = t.flows[row].chain
+    reference = t.flows[row].chain[0]  # ring 0 has the beginnings
     for _ in range(HEAD_EXTENTS):
         if missing == 0 or not is_there(t, reference):
             break

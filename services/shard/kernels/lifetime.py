@@ -158,7 +158,8 @@ def free_victims(t: ShardColumns, count: int) -> None:
             unlink(t, flow.hash, row)
             remember(t, flow)
         flow.marks = 0
-        flow.chain = 0
+        flow.chain[0] = 0
+        flow.chain[1] = 0
         t.free[t.state[FREE_ROWS]] = np.uint32(row)
         t.state[FREE_ROWS] += ONE
 

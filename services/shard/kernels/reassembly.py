@@ -42,8 +42,7 @@ WINDOW = np.int64(1 << 30)  # the largest window there is, RFC 7323 §2.3
 COMPARED_EXTENTS = 64  # how far back a retransmission is compared with what was kept
 COMPARED_CHUNKS = 4096  # and with what this batch brought
 LOW_32 = np.uint64(0xFFFFFFFF)
-SHIFT_32 = np.uint64(32)
-ONE = np.uint64(1)
+ZERO, ONE = np.uint64(0), np.uint64(1)
 
 
 @inlined
@@ -130,9 +129,8 @@ def release(t: Any, row: Any, direction: Any, after_gap: Any) -> Any:
         node = t.nodes[at]
         if node.seq != mine.next_seq:
             return
-        mine.held = node.next
+        mine.held = np.uint16(node.next)
         mine.held_count -= np.uint16(1)
-        mine.held_bytes -= np.uint32(node.len)
         length = np.uint64(node.len)
         if is_there(t, node.pos):
             ts_ns = np.int64(t.ring64[(place(t, node.pos) >> np.uint64(3)) + np.uint64(2)])
@@ -195,23 +193,22 @@ def differs_from_log(
     t: Any, row: Any, direction: Any, start: Any, stop: Any, off: Any, payload: Any
 ) -> Any:
     """Whether bytes [start, stop) of a direction, at `off`, are not what the content log has."""
-    reference = t.flows[row].chain
-    for _ in range(COMPARED_EXTENTS):
-        if not is_there(t, reference):
-            break
-        word = place(t, reference) >> np.uint64(3)
-        if t.ring64[word + np.uint64(3)] >> SHIFT_32 != np.uint64(row):
-            break
-        begin = np.int64(t.ring64[word + ONE])
-        end = begin + np.int64(t.ring64[word + np.uint64(3)] & LOW_32)
-        if t.ring64[word + np.uint64(4)] == np.uint64(direction):
-            low, high = max(begin, start), min(end, stop)
-            old = (word << np.uint64(3)) + np.uint64(HEADER) + np.uint64(low - begin)
-            new = np.uint64(off) + np.uint64(low - start)
-            for i in range(high - low):
-                if t.ring8[old + np.uint64(i)] != payload[new + np.uint64(i)]:
-                    return True
-        reference = t.ring64[word]
+    for ring in (ZERO, ONE):
+        reference = t.flows[row].chain[ring]
+        for _ in range(COMPARED_EXTENTS):
+            if not is_there(t, reference):
+                break
+            word = place(t, reference) >> np.uint64(3)
+            begin = np.int64(t.ring64[word + ONE])
+            end = begin + np.int64(t.ring64[word + np.uint64(3)] & LOW_32)
+            if t.ring64[word + np.uint64(4)] == np.uint64(direction):
+                low, high = max(begin, start), min(end, stop)
+                old = (word << np.uint64(3)) + np.uint64(HEADER) + np.uint64(low - begin)
+                new = np.uint64(off) + np.uint64(low - start)
+                for i in range(high - low):
+                    if t.ring8[old + np.uint64(i)] != payload[new + np.uint64(i)]:
+                        return True
+            reference = t.ring64[word]
     return False
 
 
@@ -260,6 +257,17 @@ def compare(t: Any, row: Any, direction: Any, seq: Any, off: Any, length: Any, p
 
 
 @inlined
+def held_bytes(t: Any, mine: Any) -> Any:
+    """Bytes that a direction holds; counted when asked, its row has no room for the sum."""
+    total = np.int64(0)
+    at = np.uint64(mine.held)
+    while at != 0:
+        total += np.int64(t.nodes[at - ONE].len)
+        at = np.uint64(t.nodes[at - ONE].next)
+    return total
+
+
+@inlined
 def take_node(t: Any) -> Any:
     """Index of a free node; the pool's size when there is none."""
     if t.state[FREE_NODE] != 0:
@@ -293,8 +301,7 @@ def hold(
     mine = t.dirs[row * 2 + direction]
     start = mine.offset + np.uint64(ahead(seq, mine.next_seq))
     at = take_node(t)
-    reference = reserve(t, np.uint64(length), start, t.flows[row].chain, ts_ns, row, direction)
-    t.flows[row].chain = reference
+    reference = reserve(t, row, direction, start, np.uint64(length), ts_ns)
     copy_bytes(payload, np.uint64(off), t.ring8, place(t, reference) + np.uint64(HEADER), length)
     t.counters[C_CONTENT_BYTES] += np.uint64(length)
     t.counters[C_HELD] += ONE
@@ -304,12 +311,11 @@ def hold(
     node.len = np.uint32(length)
     if before == 0:
         node.next = mine.held
-        mine.held = np.uint32(at + ONE)
+        mine.held = np.uint16(at + ONE)
     else:
         node.next = t.nodes[before - ONE].next
         t.nodes[before - ONE].next = np.uint32(at + ONE)
     mine.held_count += np.uint16(1)
-    mine.held_bytes += np.uint32(length)
     return at + ONE
 
 
@@ -382,7 +388,7 @@ def receive(
         else:
             full = (
                 np.int64(mine.held_count) >= t.config[MAX_HELD_SEGMENTS]
-                or np.int64(mine.held_bytes) + piece > t.config[MAX_HELD_BYTES]
+                or held_bytes(t, mine) + piece > t.config[MAX_HELD_BYTES]
                 or piece > t.config[MAX_EXTENT]
             )
             no_node = t.state[FREE_NODE] == 0 and t.state[USED_NODES] >= np.uint64(t.nodes.size)
