@@ -5,6 +5,7 @@ SIGTERM end it in order: capture stops reading, what is on its way arrives, then
 second one kills. Only events may go to standard output.
 """
 
+import os
 import select
 import signal
 import socket
@@ -19,6 +20,7 @@ import zmq
 from shared import children, kernel_cache, summary
 from shared.children import Child
 from shared.errors import EXIT_INTERNAL, EXIT_NOTHING_READ, EXIT_OK, EXIT_USAGE, UserError
+from shared.output import output_path
 from shared.progress import Progress
 from shared.run_dir import run_dir
 from shared.service import Stop
@@ -49,14 +51,18 @@ def write(text: str) -> None:
 def run(settings: Settings) -> int:
     """All services as local processes; the exit status of the run."""
     check(settings)
+    if all(problems := [unreadable(path) for path in settings.pcap]):
+        for path, problem in zip(settings.pcap, problems, strict=True):
+            say(f"--pcap {path}: {problem}")
+        return EXIT_NOTHING_READ
     shards = worker_count(settings)
     with run_dir(settings.run_dir, shards) as folder:
-        resolved = {"workers": shards, "run_dir": str(folder), "output": output(settings)}
+        resolved = {"workers": shards, "run_dir": str(folder), "output": output_path(settings)}
         if needs_token(settings):
             resolved["api_token"] = new_token()
         stop = Stop()
         if kernel_cache.is_cold():
-            say("compiling kernels, first run only (about a minute)")
+            say("compiling kernels, first run only (about half a minute)")
         local = Run(settings.model_copy(update=resolved), stop)
         try:
             return local.until_the_end()
@@ -68,10 +74,23 @@ def check(settings: Settings) -> None:
     """What only the launcher can tell is wrong."""
     if not settings.pcap:
         raise UserError("nothing to read: give a capture with --pcap FILE (- is standard input)")
+    if "" in settings.pcap:
+        raise UserError("--pcap has no file name; give a capture (- is standard input)")
     if settings.api_listen and settings.mode == "dump":
         raise UserError("--mode dump has nothing to show: leave --api-listen out")
     if settings.api_listen:
         _check_free(settings.api_listen)
+
+
+def unreadable(path: str) -> str:
+    """Why an input cannot be read, and what to do about it; empty when it seems that it can."""
+    if path == "-":
+        return ""
+    if not os.path.exists(path):
+        return "no such file; check the path"
+    if os.path.isdir(path):
+        return "is a folder; give the files in it"
+    return "" if os.access(path, os.R_OK) else "permission denied; make it readable for this user"
 
 
 def _check_free(listen: str) -> None:
@@ -84,12 +103,6 @@ def _check_free(listen: str) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(f"--api-listen {listen}: {reason}; choose another") from None
-
-
-def output(settings: Settings) -> str:
-    """Where the events go: beside the first capture when nothing else was said."""
-    first = settings.pcap[0]
-    return settings.output or ("live.jsonl" if first == "-" else f"{first}.jsonl")
 
 
 class Run:
@@ -109,6 +122,7 @@ class Run:
         self.moved = self.started  # when the run was last seen to get on
         self.announced = False
         self.stopping = False  # somebody asked for the end
+        self._is_hurried = False  # and asked again
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -131,6 +145,7 @@ class Run:
             self._report()
             if self.settings.api_listen and not self.stopping:
                 status = self._linger()
+                self.stopping = True
         if status == EXIT_INTERRUPTED or self._end():
             return EXIT_INTERRUPTED
         if status is None:
@@ -270,7 +285,7 @@ class Run:
             for child in group:
                 child.tell(signal.SIGTERM)
             if not self._wait(group):
-                if self.stop.requested:
+                if self._is_hurried:
                     return True
                 late = ", ".join(child.name for child in group if child.running)
                 say(f"{late} did not end in time; killed")
@@ -281,7 +296,9 @@ class Run:
         """True when all are gone within the time; False at once when told to stop again."""
         deadline = time.monotonic() + GOODBYE_S
         while any(child.running for child in group):
-            if self.stop.requested or time.monotonic() > deadline:
+            if self._told_to_stop():  # the first time that is what happens anyway
+                self._is_hurried, self.stopping = self.stopping, True
+            if self._is_hurried or time.monotonic() > deadline:
                 return False
             self._pause()
         return True

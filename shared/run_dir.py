@@ -24,7 +24,11 @@ def run_dir(given: str, shards: int) -> Iterator[Path]:
     if given:
         path = Path(given).absolute()
         _check_length(path)
-        path.mkdir(0o700, parents=True, exist_ok=True)
+        try:
+            path.mkdir(0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise UserError(f"--run-dir {path}: {reason}; give a folder that can be made") from None
         yield path
         return
     parent = _parent(shards)

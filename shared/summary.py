@@ -68,7 +68,7 @@ def _rows(
 
 def _problems(sources: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     found = [
-        f"{Path(source['name']).name} at byte {count(problem['offset'])}: {problem['reason']}"
+        f"{Path(source['name']).name or source['name']}{_place(problem)}: {problem['reason']}"
         for source in sources
         for problem in source.get("problems", [])
     ]
@@ -80,3 +80,8 @@ def _problems(sources: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     rest = max(damaged, len(found)) - min(len(found), PROBLEMS_SHOWN)
     if rest > 0:
         yield label, f"{count(rest)} more"
+
+
+def _place(problem: Mapping[str, Any]) -> str:
+    """Where it is; what is wrong at the very beginning is wrong with the whole."""
+    return f" at byte {count(problem['offset'])}" if problem["offset"] else ""

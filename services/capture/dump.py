@@ -14,10 +14,10 @@ import numpy as np
 
 from services.capture.bpf import CaptureFilter
 from services.capture.capture_file import open_captures
-from services.capture.inputs import STDIN
 from services.capture.kernels.dump_lines import LINE_BYTES, dump_lines
 from services.capture.source import Batch, PacketSource
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
+from shared.output import check_not_an_input, output_path
 from shared.service import Stop
 from shared.settings import Settings
 
@@ -73,7 +73,7 @@ class Dump:
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self._stop = stop
         self._max_packets = settings.max_packets
-        self._output = settings.output or default_output(settings.pcap[0])
+        self._output = output_path(settings)
         self._filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
         self._sources = open_captures(settings.pcap, settings.batch_size)
         check_not_an_input(self._output, settings.pcap)
@@ -110,25 +110,12 @@ class Dump:
         return self._max_packets - writer.packets if self._max_packets else 1
 
 
-def default_output(first: str) -> str:
-    """Beside the first capture."""
-    return "live.jsonl" if first == STDIN else f"{first}.jsonl"
-
-
 def open_output(path: str) -> io.FileIO:
     """The file to write to, emptied; `-` = standard output. UserError if it cannot be opened."""
     try:
         return io.FileIO(os.dup(STDOUT_FD) if path == STDOUT else path, "w")
     except OSError as error:
         raise cannot_write(path, error) from None
-
-
-def check_not_an_input(output: str, inputs: tuple[str, ...]) -> None:
-    """UserError if writing would destroy what is to be read."""
-    for path in inputs:
-        both = os.path.exists(path) and os.path.exists(output)
-        if both and os.path.isfile(path) and os.path.samefile(path, output):
-            raise UserError(f"--output {output}: is the capture itself; give another name")
 
 
 def cannot_write(path: str, error: OSError) -> UserError:

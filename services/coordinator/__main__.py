@@ -22,6 +22,7 @@ from services.coordinator.view import Inventory
 from shared.errors import EXIT_OK, UserError
 from shared.flow_key import hex_id
 from shared.metrics import serve
+from shared.output import check_not_an_input, output_path
 from shared.schema import CaptureReport, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings, worker_count
@@ -84,9 +85,10 @@ class Coordinator:
     def _open_sinks(self) -> list[Sink]:
         if self.settings.mode == "dump":  # then capture writes the lines
             return []
-        from services.coordinator.sinks.jsonl import JsonlSink, open_output, output_path
+        from services.coordinator.sinks.jsonl import JsonlSink, open_output
 
         path = output_path(self.settings)
+        check_not_an_input(path, self.settings.pcap)
         name = "standard output" if path == "-" else path
         return [JsonlSink(open_output(path, self.settings.run_dir), name)]
 

@@ -67,7 +67,14 @@ class Shard:
 
     def _start(self, index: int, shards: int) -> None:
         self.index = index
-        self.tables = Tables(self.settings, max(1, shards))
+        try:
+            self.tables = Tables(self.settings, max(1, shards))
+        except (MemoryError, OSError) as error:
+            raise UserError(
+                f"--max-flows {self.settings.max_flows} with --max-stream-content-bytes"
+                f" {self.settings.max_stream_content_bytes}: there is not that much memory;"
+                " give smaller numbers"
+            ) from error
         self.worker = Worker(self.tables, index, self._tell)
         self.requests = Requests(ContentReader(self.tables), self.settings.max_stream_slice_bytes)
         messages = max(2, self.settings.event_queue_depth // self.settings.batch_size)

@@ -9,10 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from services.coordinator.sinks import jsonl
-from services.coordinator.sinks.jsonl import JsonlSink, open_output, output_path
+from services.coordinator.sinks.jsonl import JsonlSink, open_output
 from shared.columns import EVENT
 from shared.errors import UserError
-from shared.settings import Settings
 
 
 def events(count: int, first: int = 0) -> NDArray[np.void]:
@@ -173,16 +172,3 @@ def test_a_run_starts_with_an_empty_file_and_goes_on_after_a_restart(target: Pat
         sink.put_events(events(3, first))
         sink.close()
     assert [int(line["stream_id_hex"], 16) for line in lines(target)] == list(range(6))
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({"output": "x.jsonl", "pcap": ("a.pcap",)}, "x.jsonl"),
-        ({"pcap": ("in/a.pcap", "b.pcap")}, "in/a.pcap.jsonl"),
-        ({"pcap": ("-",)}, "stdin.jsonl"),
-        ({}, "live.jsonl"),
-    ],
-)
-def test_the_name_of_the_output(given: dict[str, Any], expected: str) -> None:
-    assert output_path(Settings(**given)) == expected

@@ -205,7 +205,7 @@ def merge_events(
                 number[slot] = state[NUMBERED]
                 preview_len[slot * TWO] = 0
                 preview_len[slot * TWO + ONE] = 0
-                marks[slot] = 0
+                marks[slot] = NEW_TEXT
             binding[row] = np.uint32(slot + ONE)
         keep(slot, words, base, me, planes, capacity)
         marks[slot] = np.uint8((marks[slot] & (255 - ORPHANED)) | CHANGED)
@@ -257,7 +257,7 @@ def store_previews(
         for k in range(length):
             previews[to + np.uint64(k)] = octets[off + np.uint64(k)]
         preview_len[side] = max(known, start + length)
-        marks[bound - ONE] |= np.uint8(CHANGED)
+        marks[bound - ONE] |= np.uint8(CHANGED | NEW_TEXT)
         stored += 1
     return stored
 

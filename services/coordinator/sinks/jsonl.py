@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from services.coordinator.kernels.jsonl_lines import LINE_MAX, format_events
 from shared.columns import EVENT
 from shared.errors import UserError
-from shared.settings import Settings
 
 QUEUE_BYTES_MAX = 16 << 20  # of EVENT rows that wait
 BLOCK_EVENTS = 512  # formatted and written at once
@@ -34,17 +33,11 @@ HEAD = {"stream_id_hex": None, "protocol": None, "src": None, "dst": None}
 MARKER = "coordinator.output"  # in the run directory: this run has opened its file before
 
 
-def output_path(settings: Settings) -> str:
-    """What was asked for, or `<pcap>.jsonl` beside the first capture, or `live.jsonl` here."""
-    if settings.output:
-        return settings.output
-    first = settings.pcap[0] if settings.pcap else "live"
-    return "stdin.jsonl" if first == "-" else f"{first}.jsonl"
-
-
 def open_output(path: str, run_dir: str) -> int:
     """A descriptor to write lines to. The file is emptied, unless this run wrote it before."""
     if path == "-":
+        if sys.stdout is None:  # its number may be another file's by now
+            raise UserError("--output -: standard output is closed; give a file")
         return os.dup(sys.stdout.fileno())
     marker = Path(run_dir) / MARKER
     resumed = marker.is_file() and marker.read_text() == path
