@@ -13,6 +13,14 @@ from shared.settings import Service, Settings, to_environ, variable
 ROOT = Path(__file__).resolve().parent.parent
 # numpy's linear algebra, which nobody uses here, would start a thread a core in every service.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# glibc would give each message of a megabyte fresh pages, and take them back at once: zeroing them
+# was 40 % of the coordinator's time. With these it keeps and reuses them.
+KEEP_PAGES = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "268435456",
+    "MALLOC_TRIM_THRESHOLD_": "268435456",
+    "MALLOC_TOP_PAD_": "8388608",
+}
 
 
 STDERR = 2
@@ -65,7 +73,7 @@ class Child:
 def environment(settings: Settings) -> dict[str, str]:
     """What every child is told: the settings and nothing but the settings, as variables."""
     ours = {variable(name) for name in Settings.model_fields}
-    result = ONE_THREAD | {k: v for k, v in os.environ.items() if k not in ours}
+    result = ONE_THREAD | KEEP_PAGES | {k: v for k, v in os.environ.items() if k not in ours}
     result |= to_environ(settings)
     result["FLOWMATE_LAUNCHER_PID"] = str(os.getpid())
     if ROOT.name not in ("site-packages", "dist-packages"):  # a checkout, perhaps not installed

@@ -141,16 +141,23 @@ class Run:
         """Watch until the run is over, say how it went, end the services."""
         if self.settings.mode == "dump":
             return self._dump()
-        if (status := self._watch()) is None:
+        status = self._watch()
+        if status in (None, EXIT_INTERNAL):
             self._report()
-            if self.settings.api_listen and not self.stopping:
-                status = self._linger()
-                self.stopping = True
+        if status is None and self.settings.api_listen and not self.stopping:
+            status = self._linger()
+            self.stopping = True
         if status == EXIT_INTERRUPTED or self._end():
             return EXIT_INTERRUPTED
-        if status is None:
-            status = EXIT_NOTHING_READ if self.health.get("run_status") == "failed" else EXIT_OK
-        return status
+        return self._status() if status is None else status
+
+    def _status(self) -> int:
+        """The exit status of a run that no service failed in."""
+        if self.health.get("run_status") == "failed":
+            return EXIT_NOTHING_READ
+        lost = self.health.get("drops", {}).get("output_lines", 0)
+        # who reads standard output may have seen enough of it
+        return EXIT_USAGE if lost and self.settings.output != "-" else EXIT_OK
 
     def _told_to_stop(self) -> bool:
         """True once for each signal."""
@@ -158,28 +165,38 @@ class Run:
         return told
 
     def _watch(self) -> int | None:
-        """Until the input is done with or somebody wants to stop: None; or a status to end with."""
+        """Until the input is done with or somebody wants to stop: None; or a status to end with.
+
+        When a service is gone the others still end in order: what was read is written.
+        """
+        fault: int | None = None
         deadline = float("inf")
         while not self.ended:
-            if (status := self._fault()) is not None:
-                return status
+            if fault is None and (fault := self._fault()) is not None:
+                if fault == EXIT_USAGE:
+                    return fault
+                deadline = self._begin_to_stop()
             if self._told_to_stop():
                 if self.stopping:
-                    return EXIT_INTERRUPTED
-                self.stopping = True
-                self.progress.clear()
+                    return EXIT_INTERRUPTED if fault is None else fault
                 say("stopping; a second Ctrl-C kills")
-                deadline = time.monotonic() + LAST_PACKETS_S
-                self.capture.tell(signal.SIGTERM)
+                deadline = self._begin_to_stop()
             if self.stopping and not self.capture.running and self._still_for(QUIET_S):
-                break  # it never came to reading
+                break  # it never came to reading, or not all can end
             if time.monotonic() > deadline:
                 say("what was on its way did not arrive in time; ending all the same")
                 break
             self._look()
             self._pause()
         self.progress.clear()
-        return None
+        return fault
+
+    def _begin_to_stop(self) -> float:
+        """Have capture end what it reads; returns until when to wait for what is on its way."""
+        self.stopping = True
+        self.progress.clear()
+        self.capture.tell(signal.SIGTERM)
+        return time.monotonic() + LAST_PACKETS_S
 
     def _linger(self) -> int | None:
         """Keep the API up until somebody wants to stop: None; or a status to end with."""
@@ -274,6 +291,8 @@ class Run:
 
     def _ask(self, op: str, args: dict[str, Any]) -> Mapping[str, Any]:
         """A reply's result; empty when there was none."""
+        if not all(child.running for child in self.children if child.service == "coordinator"):
+            return {}
         with suppress(TimeoutError, zmq.ZMQError):
             return ask(self.context, self.bus.requests, op, args)[0].result
         return {}

@@ -1,6 +1,7 @@
 """What every service process does the same: signals, a poll loop, logging, an orderly end."""
 
 import ctypes
+import gc
 import logging
 import os
 import select
@@ -112,6 +113,8 @@ def run_service(
     argv: Sequence[str] | None = None,
 ) -> int:
     """The `__main__` of a service: settings, logging, signals, exit status."""
+    gc.freeze()  # what is imported stays
+    gc.enable()
     start_logging(name)
     die_with_parent()
     try:

@@ -67,7 +67,7 @@ class Settings(BaseModel):
         metavar="EXPR",
     )
     max_packets: int = setting(
-        0, "stop after this many packets; 0 = no limit", ("capture",), "packets", ge=0
+        0, "stop after this many packets; 0 = no limit", ("capture",), "packets", ge=0, le=1 << 62
     )
     mode: Literal["analyze", "dump"] = setting(
         "analyze",
@@ -83,6 +83,7 @@ class Settings(BaseModel):
         ("capture", "shard"),
         "packets",
         ge=1,
+        le=1 << 30,
     )
     event_queue_depth: int = setting(
         262144,
@@ -90,6 +91,7 @@ class Settings(BaseModel):
         ("shard", "coordinator"),
         "events",
         ge=1,
+        le=1 << 30,
     )
     # shards
     workers: int = setting(
@@ -121,9 +123,10 @@ class Settings(BaseModel):
         ("shard",),
         "ms of packet time",
         ge=1,
+        le=1 << 40,
     )
     max_tcp_buffered_bytes_per_flow: int = setting(
-        1048576, "out-of-order bytes a direction may hold", ("shard",), "bytes", ge=0
+        1048576, "out-of-order bytes a direction may hold", ("shard",), "bytes", ge=0, le=1 << 40
     )
     max_tcp_out_of_order_segments_per_direction: int = setting(
         128,
@@ -147,6 +150,7 @@ class Settings(BaseModel):
         ("shard",),
         "packets",
         ge=1,
+        le=1 << 40,
     )
     stream_update_bytes: int = setting(
         65536,
@@ -154,6 +158,7 @@ class Settings(BaseModel):
         ("shard",),
         "bytes",
         ge=1,
+        le=1 << 40,
     )
     max_stream_content_bytes: int = setting(
         536870912,
@@ -161,9 +166,10 @@ class Settings(BaseModel):
         ("shard",),
         "bytes",
         ge=0,
+        le=1 << 50,
     )
     max_stream_content_bytes_per_stream: int = setting(
-        16777216, "retained content of one stream", ("shard",), "bytes", ge=0
+        16777216, "retained content of one stream", ("shard",), "bytes", ge=0, le=1 << 50
     )
     disable_stream_inventory: bool = setting(
         False, "no rows and no events of streams", ("shard", "coordinator")
@@ -182,6 +188,7 @@ class Settings(BaseModel):
         ("coordinator",),
         "streams",
         ge=1,
+        le=1 << 31,
     )
     api_delta_capacity: int = setting(
         65536,
@@ -189,6 +196,7 @@ class Settings(BaseModel):
         ("coordinator", "api"),
         "deltas",
         ge=16,
+        le=1 << 31,
     )
     health_interval_ms: int = setting(
         1000,
@@ -196,6 +204,7 @@ class Settings(BaseModel):
         ("coordinator",),
         "ms",
         ge=10,
+        le=1 << 31,
     )
     max_stream_slice_bytes: int = setting(
         65536, "content of one response", ("shard", "api"), "bytes", ge=1, le=16777216

@@ -1,4 +1,4 @@
-"""A shard without sockets: packets from a simple description in, events, previews and content out."""
+"""A shard without sockets: packets from a simple description in; events, previews, content out."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

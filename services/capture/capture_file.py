@@ -44,7 +44,7 @@ STRANGERS = (
 WHY_NOT = {
     errno.ENOENT: "no such file",
     errno.EACCES: "permission denied; make it readable",
-    errno.EISDIR: "is a folder; give the files in it, or watch it with --watch",
+    errno.EISDIR: "is a folder; give the files in it",
 }
 
 

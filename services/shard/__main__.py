@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import time
 import uuid
 from typing import Literal
 
@@ -23,6 +24,7 @@ from shared.wire import Bus, LaneReceiver, Received, open_socket
 
 REGISTER_RETRY_S = 0.2
 HEARTBEAT_S = 0.5
+FAREWELL_S = 2.0  # after a signal, for the last events to be taken
 PAY_S = 0.02  # credits that found no peer are offered again
 BATCHES_A_TURN = 1  # requests are looked at after each: a read waits for one batch at most
 
@@ -43,6 +45,7 @@ class Shard:
         self.seq = 0
         self.ended = False
         self.snapshot = False
+        self.leave_by = float("inf")
 
     # ----------------------------------------------------------------------------- start
     def register(self) -> bool:
@@ -141,14 +144,18 @@ class Shard:
 
     def _send(self, header: bytes, columns: list[bytes]) -> None:
         """Wait for room in the coordinator's queue, and answer requests meanwhile."""
-        while not self.stop.requested or self.ended:
+        while not self._is_out_of_patience():
             if self.events.poll(20, zmq.POLLOUT):
                 self.events.send_multipart([header, *columns], zmq.NOBLOCK)
                 self.seq += 1
                 return
             self._answer()
-            if self.stop.requested:
-                return
+
+    def _is_out_of_patience(self) -> bool:
+        """Whether a signal asked for the end and FAREWELL_S have gone: nobody may be reading."""
+        if self.stop.requested:
+            self.leave_by = min(self.leave_by, time.monotonic() + FAREWELL_S)
+        return time.monotonic() > self.leave_by
 
     # --------------------------------------------------------------------------- control
     def _answer(self) -> None:
@@ -210,6 +217,8 @@ class Shard:
             return EXIT_OK
         while not self.stop.requested:
             self.loop.turn()
+        if not self.ended:
+            self.worker.finish()  # every stream's last event has its final numbers
         self.events.close(linger=500)
         self.lanes.close()
         self.context.destroy(linger=500)

@@ -80,7 +80,7 @@ class ContentReader:
         """The retained bytes of [start, start + length) below the end of the stream."""
         end = self.emitted(row, direction)
         stop = max(start, min(start + length, end))
-        if not self.tables.retains:
+        if stop == start or not self.tables.retains:
             return Window(start, stop, end, [], [(start, stop)] if stop > start else [], b"")
         found = self.extents(row, direction)
         stops = found.starts + found.lengths

@@ -73,7 +73,9 @@ messages = st.tuples(
 
 
 @pytest.mark.property
-@given(st.lists(st.lists(messages, max_size=6), max_size=12), st.sampled_from((1 << 20, 500, 90, 0)))
+@given(
+    st.lists(st.lists(messages, max_size=6), max_size=12), st.sampled_from((1 << 20, 500, 90, 0))
+)
 def test_retained_content(batches: list[list[Message]], cap: int) -> None:
     t = tables(cap)
     log = Log((FIRST, REST), UPTO, LONGEST, cap)
@@ -102,9 +104,7 @@ def test_retained_content(batches: list[list[Message]], cap: int) -> None:
 
 
 @pytest.mark.property
-@given(
-    st.lists(messages, max_size=12), st.integers(0, 700), st.integers(0, 700), st.integers(0, 2)
-)
+@given(st.lists(messages, max_size=12), st.integers(0, 700), st.integers(0, 700), st.integers(0, 2))
 def test_windows(batch: list[Message], start: int, length: int, stream: int) -> None:
     """Any window is the whole direction, clipped; segments and gaps fill it between them."""
     t = tables(1 << 20)

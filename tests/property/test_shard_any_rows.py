@@ -1,4 +1,4 @@
-"""Whatever rows come, the shard keeps its bounds and its promises: no exception, nothing unaccounted."""
+"""Whatever rows come, the shard keeps its bounds and promises: no exception, all accounted for."""
 
 import random
 from typing import Any

@@ -316,9 +316,7 @@ def test_disturbed_conversations(
 
 
 @pytest.mark.property
-@given(
-    conversations(acks=False, opened=True), disturbances(HARMLESS), st.sets(st.integers(1, 60))
-)
+@given(conversations(acks=False, opened=True), disturbances(HARMLESS), st.sets(st.integers(1, 60)))
 def test_what_was_said_is_what_is_read(
     packets: list[Packet], changes: Disturbances, cuts: set[int]
 ) -> None:
@@ -403,7 +401,8 @@ def test_a_conflict_is_seen_within_a_batch_and_across(cuts: list[int]) -> None:
 
 def test_a_segment_that_was_cut_off_does_not_run_over_what_is_held() -> None:
     packets = [
-        segment(0, 0, b"0"), segment(0, 5, b"56"), segment(0, 1, b"1", wire=9), segment(0, 10, b"a"),
+        segment(0, 0, b"0"), segment(0, 5, b"56"), segment(0, 1, b"1", wire=9),
+        segment(0, 10, b"a"),
     ]  # fmt: skip
     final = only(packets)
     assert final["gap_bytes"] == [6, 0]

@@ -63,7 +63,7 @@ class Log:
             start += len(piece)
 
     def retained(self, stream: int) -> list[Extent]:
-        """Both directions of a stream: the newest of later bytes, then of first ones, up to `cap`."""
+        """Both directions of a stream: the newest of later bytes, then of first ones, up to cap."""
         result, left = [], self.cap
         for ring in reversed(self.rings):
             for extent in reversed(ring.kept()):

@@ -1,5 +1,5 @@
-"""Streams from packets, in plain Python: the twin of the shard's kernel `track` and of the ends that
-`sweep`, `evict` and `close_all` give to streams.
+"""Streams from packets, in plain Python: the twin of the shard's kernel `track`, and of the ends
+that `sweep`, `evict` and `close_all` give to streams.
 
 Written from the rules, not from the kernels. A direction is a dict from position to byte, and a
 position is an integer that never wraps: 0 is the byte after SYN, or the first byte seen.
@@ -369,7 +369,9 @@ class Stream:
 
     def service(self) -> tuple[str, str]:
         """By the first bytes of a direction, as soon as they tell; else by the port."""
-        if found := services.told_by_payload(self.key, self.said, [d.data for d in self.directions]):
+        if found := services.told_by_payload(
+            self.key, self.said, [d.data for d in self.directions]
+        ):
             return found, "payload"
         ports = self.key.a.port, self.key.b.port
         by_port = services.by_port(ports[1 - self.client]) or services.by_port(ports[self.client])

@@ -107,6 +107,7 @@ class Tree:
             text = COORDINATOR if name == "coordinator" else OTHER.replace("NAME", name)
             (package / "__main__.py").write_text(text)
         (folder / "services" / "__init__.py").touch()
+        (folder / "a.pcap").touch()
 
     def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -368,7 +369,7 @@ def test_problems_are_listed_and_the_rest_is_counted() -> None:
     source = {"name": "/x/a.pcap", "damaged": 12, "problems": problems}
     text = summary.table(health(sources=[source]), {}, {}, summary.Times(1.0, 0.5), "-")
     assert "packets   5,000 · 0 B · 10 k packets/s" in text
-    assert "problems  a.pcap at byte 0: record cut short" in text
+    assert "problems  a.pcap: record cut short" in text
     assert "a.pcap at byte 4,000" in text
     assert "a.pcap at byte 5,000" not in text
     assert text.endswith("7 more")

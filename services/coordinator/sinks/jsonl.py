@@ -152,13 +152,13 @@ class JsonlSink:
             self._write(self._out[:size].data, block.size)
 
     def _write(self, octets: memoryview, lines: int) -> None:
-        """All of it or, in a file, nothing."""
+        """All of it or, when that fails, the whole lines of it that there was room for."""
         done = 0
         try:
             while done < len(octets):
                 done += self._write_some(octets[done:])
         except OSError as error:
-            self._fail(error, done, lines)
+            self._fail(error, bytes(octets[:done]), lines)
             return
         self.lines += lines
         self.bytes += len(octets)
@@ -173,12 +173,17 @@ class JsonlSink:
             select.select([], [self._descriptor], [])
             return 0
 
-    def _fail(self, error: OSError, done: int, lines: int) -> None:
-        if done and self._is_file:
-            end = os.lseek(self._descriptor, -done, os.SEEK_CUR)
+    def _fail(self, error: OSError, done: bytes, lines: int) -> None:
+        """Count what was lost. done: what was written of it, whose last line may be cut."""
+        whole = done.rfind(b"\n") + 1
+        if whole < len(done) and self._is_file:
+            end = os.lseek(self._descriptor, whole - len(done), os.SEEK_CUR)
             os.ftruncate(self._descriptor, end)
+        written = done.count(b"\n")
+        self.lines += written
+        self.bytes += whole
         self.errors += 1
-        self.lines_lost += lines
+        self.lines_lost += lines - written
         if not self.trouble:
             reason = (error.strerror or str(error)).lower()
             self.trouble = f"events cannot be written to {self.name}: {reason}"

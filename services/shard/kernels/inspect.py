@@ -9,13 +9,17 @@ from services.shard.kernels.services import HEAD_UPTO, detect
 from services.shard.kernels.state import GROUPS, PREVIEW_UPTO, ShardColumns
 from services.shard.kernels.track import mark_dirty
 from shared.columns import (
+    BINARY_KIND,
     CHANGED,
+    MIXED_KIND,
     SERVICE_BY_PAYLOAD,
     TCP,
     TEXT_CONTROL,
     TEXT_HEAD,
     TEXT_INVALID,
+    TEXT_KIND,
     TEXT_SEEN,
+    UNKNOWN_KIND,
     UTF8_SHIFT,
 )
 from shared.kernels import inlined, kernel
@@ -85,8 +89,18 @@ def plain(t: Any, at: Any, length: Any) -> Any:
 
 
 @inlined
+def kind_of(text: Any) -> Any:
+    """Content kind of a direction from what its first 4 KiB showed."""
+    if text & TEXT_SEEN == 0:
+        return UNKNOWN_KIND
+    if text & (TEXT_CONTROL | TEXT_INVALID) == 0:
+        return TEXT_KIND
+    return MIXED_KIND if text & TEXT_HEAD else BINARY_KIND
+
+
+@inlined
 def classify(t: Any, mine: Any, start: Any, at: Any, length: Any) -> Any:
-    """Feed bytes at logical offset `start` to the direction's text state. Returns if it changed.
+    """Feed bytes at logical offset `start` to the direction's text state; whether its kind changed.
 
     The first byte that is not text decides: what follows cannot change the kind.
     """
@@ -97,7 +111,7 @@ def classify(t: Any, mine: Any, start: Any, at: Any, length: Any) -> Any:
     if mine.text >> UTF8_SHIFT == 0 and plain(t, at, length):
         if start < HEAD_BYTES <= start + length:
             mine.text |= np.uint8(TEXT_HEAD)
-        return mine.text & FLAGS != before
+        return kind_of(mine.text) != kind_of(before)
     step = np.int64(mine.text >> UTF8_SHIFT)
     for i in range(length):
         byte = np.int64(t.ring8[at + np.uint64(i)])
@@ -111,7 +125,7 @@ def classify(t: Any, mine: Any, start: Any, at: Any, length: Any) -> Any:
         if start + i == HEAD_BYTES - 1:
             mine.text |= np.uint8(TEXT_HEAD)
     mine.text = np.uint8((mine.text & FLAGS) | step << UTF8_SHIFT)
-    return mine.text & FLAGS != before
+    return kind_of(mine.text) != kind_of(before)
 
 
 @inlined
@@ -153,6 +167,45 @@ def service_of(
     return detect(octets, flow, begin, known)
 
 
+@inlined
+def add_preview(t: Any, row: Any, direction: Any, start: Any, at: Any, length: Any) -> Any:
+    """Append a piece to the preview: what of it there is room for. Whether there was any."""
+    wanted = min(length, t.config[PREVIEW_UPTO] - start)
+    if wanted <= 0 or t.preview_fill[0] >= np.uint64(t.previews.size):
+        return False
+    to = t.preview_fill[1]
+    if to + np.uint64(wanted) > np.uint64(t.preview_bytes.size):
+        return False
+    piece = t.previews[t.preview_fill[0]]
+    piece.row = np.uint32(row)
+    piece.off = np.uint32(to)
+    piece.start = np.uint16(start)
+    piece.len = np.uint16(wanted)
+    piece.dir = np.uint8(direction)
+    for k in range(wanted):
+        t.preview_bytes[to + np.uint64(k)] = t.ring8[at + np.uint64(k)]
+    t.preview_fill[0] += np.uint64(1)
+    t.preview_fill[1] += np.uint64(wanted)
+    return True
+
+
+@inlined
+def preview_again(t: Any, row: Any) -> Any:
+    """Both directions' previews, as far as the log still has them."""
+    reference = t.flows[row].chain[0]
+    for _ in range(HEAD_EXTENTS):
+        if not is_there(t, reference):
+            break
+        word = place(t, reference) >> np.uint64(3)
+        start = np.int64(t.ring64[word + np.uint64(1)])
+        direction = np.int64(t.ring64[word + np.uint64(4)])
+        if start < np.int64(t.dirs[row * 2 + direction].offset):  # else it is held yet
+            length = np.int64(t.ring64[word + np.uint64(3)] & LOW_32)
+            at = (word << np.uint64(3)) + np.uint64(HEADER)
+            add_preview(t, row, direction, start, at, length)
+        reference = t.ring64[word]
+
+
 @kernel
 def inspect_groups(t: ShardColumns) -> None:
     """Look at the batch's groups that begin within the first 4 KiB of their direction.
@@ -177,20 +230,5 @@ def inspect_groups(t: ShardColumns) -> None:
                 flow.told_by = np.uint8((flow.told_by & 15) | SERVICE_BY_PAYLOAD << 4)
                 flow.service = np.uint8(service)
                 flow.marks |= np.uint8(CHANGED)
-        wanted = min(length, t.config[PREVIEW_UPTO] - start)
-        if wanted <= 0 or t.preview_fill[0] >= np.uint64(t.previews.size):
-            continue
-        to = t.preview_fill[1]
-        if to + np.uint64(wanted) > np.uint64(t.preview_bytes.size):
-            continue
-        piece = t.previews[t.preview_fill[0]]
-        piece.row = np.uint32(row)
-        piece.off = np.uint32(to)
-        piece.start = np.uint16(start)
-        piece.len = np.uint16(wanted)
-        piece.dir = np.uint8(direction)
-        for k in range(wanted):
-            t.preview_bytes[to + np.uint64(k)] = t.ring8[at + np.uint64(k)]
-        t.preview_fill[0] += np.uint64(1)
-        t.preview_fill[1] += np.uint64(wanted)
-        mark_dirty(t, row)
+        if add_preview(t, row, direction, start, at, length):
+            mark_dirty(t, row)

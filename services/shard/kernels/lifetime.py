@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from services.shard.kernels.flow_table import remember, unlink, victim
+from services.shard.kernels.inspect import kind_of, preview_again
 from services.shard.kernels.reassembly import flush
 from services.shard.kernels.state import (
     C_CLOSED,
@@ -40,11 +41,7 @@ from shared.columns import (
     REASON_EVICTED,
     REASON_IDLE,
     RESET,
-    TEXT_CONTROL,
-    TEXT_HEAD,
-    TEXT_INVALID,
     TEXT_KIND,
-    TEXT_SEEN,
     UNKNOWN_KIND,
 )
 from shared.columns import (
@@ -165,16 +162,6 @@ def free_victims(t: ShardColumns, count: int) -> None:
 
 
 @inlined
-def kind_of(text: Any) -> Any:
-    """Content kind of a direction from what its first 4 KiB showed."""
-    if text & TEXT_SEEN == 0:
-        return UNKNOWN_KIND
-    if text & (TEXT_CONTROL | TEXT_INVALID) == 0:
-        return TEXT_KIND
-    return MIXED_KIND if text & TEXT_HEAD else BINARY_KIND
-
-
-@inlined
 def fill(t: Any, event: Any, kind: Any, row: Any, shard: Any, flow: Any) -> Any:
     """A snapshot of the stream."""
     event.stream_id = flow.stream_id
@@ -266,10 +253,12 @@ def snapshot_rows(t: ShardColumns, start: int) -> int:
     """Have every stream told again from row `start` on, as opened; returns the next row."""
     used: Any = np.int64(t.state[USED_ROWS])
     for row in range(start, used):
-        if t.state[DIRTY] + ONE > np.uint64(t.dirty.size):
+        previews_full = t.preview_fill[0] * np.uint64(2) > np.uint64(t.previews.size)
+        if previews_full or t.state[DIRTY] + ONE > np.uint64(t.dirty.size):
             return int(row)
         flow = t.flows[row]
         if flow.marks & LIVE:
+            preview_again(t, row)
             if flow.marks & CLOSE_SENT:  # it is counted when it is told
                 t.counters[C_CLOSED] -= ONE
                 t.counters[C_IDLE] -= np.uint64(flow.reason == REASON_IDLE)

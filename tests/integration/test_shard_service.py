@@ -1,0 +1,469 @@
+"""The shard as a process: capture and coordinator are played by the test, over real sockets."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zmq
+from numpy.typing import NDArray
+
+from shared.columns import EVENT, EVENT_CLOSE, EVENT_OPEN, PREVIEW
+from shared.schema import EventsHeader, Reply, Request, unpack
+from shared.wire import Bus, LaneSender, ask, open_socket, pack_reply, refusal
+from tests.conftest import ROOT, clean_environ
+from tests.reference.streams import Packet
+from tests.shard_harness import ends, rows_of
+
+pytestmark = pytest.mark.integration
+START_S, PATIENCE_S = 120.0, 20.0  # the first start may have kernels to compile
+ROWS, PAYLOAD = 64, 1 << 16
+UDP, PSH_ACK = 17, 24
+Context = zmq.Context[zmq.Socket[bytes]]
+
+
+def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
+    """The condition's first true value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+    return value
+
+
+@dataclass
+class Told:
+    """One message of events."""
+
+    header: EventsHeader
+    events: NDArray[np.void]
+    previews: list[tuple[int, int, int, bytes]] = field(default_factory=list)
+
+
+class Coordinator(threading.Thread):
+    """Answers shards and collects what they tell. reads: whether it takes events off its queue."""
+
+    def __init__(self, bus: Bus, name: str, refuses: bool = False) -> None:
+        super().__init__(daemon=True)
+        self.bus, self.id, self.refuses = bus, name, refuses
+        self.context: Context = zmq.Context()
+        self.told: list[Told] = []
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.reads = threading.Event()
+        self.reads.set()
+        self.leaving = threading.Event()
+        self.ready = threading.Event()
+
+    def __enter__(self) -> "Coordinator":
+        self.start()
+        assert self.ready.wait(PATIENCE_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leaving.set()
+        self.join(PATIENCE_S)
+
+    def run(self) -> None:
+        events = open_socket(self.context, zmq.PULL, 2)
+        requests = open_socket(self.context, zmq.ROUTER, 100)
+        events.bind(self.bus.events)
+        requests.bind(self.bus.requests)
+        self.ready.set()
+        while not self.leaving.is_set():
+            if requests.poll(5):
+                *envelope, frame = requests.recv_multipart()
+                requests.send_multipart([*envelope, *self.answer(frame)])
+            while self.reads.is_set() and events.poll(0):
+                self.told.append(read(events.recv_multipart()))
+        self.context.destroy(linger=0)
+
+    def answer(self, frame: bytes) -> list[Any]:
+        request = unpack(Request, frame, "test")
+        self.asked.append((request.op, request.args))
+        if self.refuses:
+            return pack_reply(refusal("full", "there is no number left"))
+        if request.op == "register":
+            return pack_reply(Reply(result={"index": 0, "shards": 1, "coordinator": self.id}))
+        return pack_reply(Reply(result={"coordinator": self.id, "acked_seq": 0}))
+
+    def count(self, op: str) -> int:
+        return sum(asked == op for asked, _ in self.asked)
+
+    def events(self, kind: int) -> list[np.void]:
+        return [event for told in self.told for event in told.events if event["kind"] == kind]
+
+    def ended(self) -> EventsHeader | None:
+        """The newest end that was told."""
+        ends_ = [told.header for told in self.told if told.header.kind == "end"]
+        return ends_[-1] if ends_ else None
+
+
+def read(frames: Sequence[bytes]) -> Told:
+    header = unpack(EventsHeader, frames[0], "test")
+    if header.kind == "end":
+        return Told(header, np.empty(0, EVENT))
+    events, pieces = np.frombuffer(frames[1], EVENT), np.frombuffer(frames[2], PREVIEW)
+    assert (events.size, pieces.size) == (header.events, header.previews)
+    previews = [
+        (int(p["row"]), int(p["dir"]), int(p["start"]), frames[3][p["off"] :][: p["len"]])
+        for p in pieces
+    ]
+    return Told(header, events, previews)
+
+
+class Site:
+    """A run directory, shards in it, and the end of capture's lane."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.bus = folder, Bus(str(folder))
+        self.context: Context = zmq.Context()
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.lanes: list[LaneSender] = []
+
+    def shard(self, **settings: Any) -> "subprocess.Popen[bytes]":
+        chosen = {
+            "run_dir": self.folder, "batch_size": ROWS, "max_flows": 5000,
+            "max_stream_content_bytes": 1 << 24, "workers": 1,
+        } | settings  # fmt: skip
+        environ = {f"FLOWMATE_{name.upper()}": str(value) for name, value in chosen.items()}
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "services.shard"],
+                env=clean_environ() | environ, cwd=ROOT, stderr=log,
+            )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def lane(self, inline: bool = False, depth: int = 4) -> LaneSender:
+        sender = LaneSender(
+            self.context, self.bus, 0, rows=ROWS, payload=PAYLOAD, depth=depth, inline=inline
+        )
+        self.lanes.append(sender)
+        return sender
+
+    def ask(self, op: str, **args: Any) -> tuple[Reply, list[bytes]]:
+        return ask(self.context, self.bus.shard_requests(0), op, args)
+
+    def content(self, event: np.void, side: int) -> bytes:
+        reply, (data,) = self.ask(
+            "content", stream_id=int(event["stream_id"]), row=int(event["row"]), direction=side
+        )
+        assert reply.error is None, reply.error
+        return data
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        for lane in self.lanes:
+            lane.socket.close(linger=0)
+            lane.credits.close(linger=0)
+        self.context.destroy(linger=0)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    # short: the path of a Unix socket has 107 bytes
+    with tempfile.TemporaryDirectory(prefix="fm-", ignore_cleanup_errors=True) as folder:
+        built = Site(Path(folder))
+        try:
+            yield built
+        finally:
+            built.close()
+
+
+def send(lane: LaneSender, packets: Sequence[Packet]) -> None:
+    """One batch, as the router sends it."""
+    slot = eventually(lambda: (lane.acquire(20),) if lane.free or lane_waits(lane) else None)[0]
+    assert slot is not None
+    rows, payload = rows_of(packets)
+    lane.slots[slot].rows[: rows.size] = rows
+    lane.slots[slot].payload[: payload.size] = payload
+    now_ns = max(packet.ts_ns for packet in packets)
+    eventually(lambda: lane.send(slot, rows.size, payload.size, now_ns, 100))
+
+
+def lane_waits(lane: LaneSender) -> bool:
+    """Whether a slot came back."""
+    slot = lane.acquire(20)
+    if slot is not None:
+        lane.free.append(slot)
+    return slot is not None
+
+
+def say(lane: LaneSender, kind: Any, now_ns: int = 0) -> None:
+    eventually(lambda: lane.say(kind, now_ns, 100))
+
+
+def message(flow: int, number: int, octets: bytes) -> Packet:
+    """In-order data on one of many connections; all messages of a test are of one length."""
+    return Packet(
+        ends("10.0.0.1", 2000 + flow), ends("10.0.0.2", 80), octets, 6, PSH_ACK,
+        number * len(octets), ts_ns=number + 1,
+    )  # fmt: skip
+
+
+def started(coordinator: Coordinator) -> None:
+    eventually(lambda: coordinator.count("heartbeat"), START_S)
+
+
+# --------------------------------------------------------------------------------------- tests
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "slots"])
+def test_from_packets_to_events_and_content(site: Site, inline: bool) -> None:
+    with Coordinator(site.bus, "first") as coordinator:
+        site.shard()
+        started(coordinator)
+        _, registered = coordinator.asked[0]
+        assert registered["index"] == -1
+        assert registered["pid"] == site.processes[0].pid
+        lane = site.lane(inline)
+        for number in range(50):
+            send(lane, [message(flow, number, b"%03d,%03d." % (flow, number)) for flow in range(9)])
+        opened = eventually(lambda: [*coordinator.events(EVENT_OPEN)][:9])
+        assert site.content(opened[0], 0).startswith(b"000,000.000,001.")
+        say(lane, "end", 1000)
+        ended = eventually(coordinator.ended)
+        closed = coordinator.events(EVENT_CLOSE)
+        assert len(closed) == 9
+        assert all(event["packets"].tolist() == [50, 0] for event in closed)
+        assert (ended.stats["packets"], ended.stats["flows"]) == (450, 9)
+        assert ended.now_ns == 1000
+        assert eventually(lambda: lane.settled(100))
+        for event in closed:
+            flow = int(event["port_a"]) - 2000
+            wanted = b"".join(b"%03d,%03d." % (flow, number) for number in range(50))
+            assert site.content(event, 0) == wanted
+        previews = {(row, side): b"" for told in coordinator.told for row, side, *_ in told.previews}
+        for told in coordinator.told:
+            for row, side, start, octets in told.previews:
+                assert start == len(previews[row, side])
+                previews[row, side] += octets
+        assert sorted(previews.values()) == sorted(site.content(e, 0)[:256] for e in closed)
+        assert [told.header.seq for told in coordinator.told] == list(range(len(coordinator.told)))
+
+
+def test_content_is_read_while_packets_flow(site: Site) -> None:
+    with Coordinator(site.bus, "first") as coordinator:
+        site.shard()
+        started(coordinator)
+        lane, stop = site.lane(), threading.Event()
+        send(lane, [message(0, 0, b"the first words.")])
+        (stream,) = eventually(lambda: coordinator.events(EVENT_OPEN))
+
+        def flow() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                send(lane, [message(1, number, bytes(1000)) for _ in range(ROWS)])
+
+        feeder = threading.Thread(target=flow)
+        feeder.start()
+        waits = []
+        try:
+            for _ in range(50):
+                began = time.monotonic()
+                assert site.content(stream, 0) == b"the first words."
+                waits.append(time.monotonic() - began)
+        finally:
+            stop.set()
+            feeder.join()
+        assert sorted(waits)[len(waits) // 2] < 0.5, "a read waits for one batch at most"
+        say(lane, "end")
+        eventually(coordinator.ended)
+
+
+def test_after_the_end_there_may_be_more(site: Site) -> None:
+    """A second capture, or the next file of a folder."""
+    with Coordinator(site.bus, "first") as coordinator:
+        site.shard()
+        started(coordinator)
+        for count in (1, 2):
+            lane = site.lane()
+            send(lane, [message(0, 0, b"again")])
+            say(lane, "end")
+            ended = eventually(lambda n=count: (e := coordinator.ended()) and e.stats["flows"] == n)
+            assert ended
+            assert eventually(lambda at=lane: at.settled(100))
+        ids = [int(event["incarnation"]) for event in coordinator.events(EVENT_CLOSE)]
+        assert ids == [0, 1]
+
+
+def test_time_passes_without_packets(site: Site) -> None:
+    with Coordinator(site.bus, "first") as coordinator:
+        site.shard(flow_idle_timeout_ms=1000)
+        started(coordinator)
+        lane = site.lane()
+        send(lane, [Packet(ends("10.0.0.1", 5), ends("10.0.0.2", 6), b"x", UDP, 0)])
+        say(lane, "tick", 3_000_000_000)
+        (closed,) = eventually(lambda: coordinator.events(EVENT_CLOSE))
+        assert closed["packets"].tolist() == [1, 0]
+
+
+def test_a_coordinator_that_restarts_is_told_all_again(site: Site) -> None:
+    with Coordinator(site.bus, "first") as coordinator:
+        site.shard()
+        started(coordinator)
+        lane = site.lane()
+        send(lane, [message(flow, 0, b"flow %d" % flow) for flow in range(5)])
+        eventually(lambda: len(coordinator.events(EVENT_OPEN)) == 5)
+    with Coordinator(site.bus, "second") as coordinator:
+        eventually(lambda: len(coordinator.events(EVENT_OPEN)) == 5)
+        assert all(told.header.snapshot for told in coordinator.told)
+        assert eventually(lambda: coordinator.count("register")) == 1
+        (again,) = [args for op, args in coordinator.asked if op == "register"]
+        assert (again["index"], again["pid"]) == (0, site.processes[0].pid)
+        texts = [octets for told in coordinator.told for *_, octets in told.previews]
+        assert sorted(texts) == [b"flow %d" % flow for flow in range(5)]
+        send(lane, [message(0, 1, b"more 0")])
+        say(lane, "end")
+        assert eventually(coordinator.ended).stats["flows"] == 5
+        assert not coordinator.told[-1].header.snapshot
+        assert len(coordinator.events(EVENT_CLOSE)) == 5
+    with Coordinator(site.bus, "third") as coordinator:  # and after the end, that it has ended
+        eventually(coordinator.ended)
+        assert len(coordinator.events(EVENT_OPEN)) == len(coordinator.events(EVENT_CLOSE)) == 5
+
+
+def test_a_slow_coordinator_holds_the_input_up_and_loses_nothing(site: Site) -> None:
+    with Coordinator(site.bus, "first") as coordinator:
+        site.shard(event_queue_depth=1, worker_queue_depth=2 * ROWS, stream_update_packets=1)
+        started(coordinator)
+        lane = site.lane(depth=2)
+        send(lane, [message(0, 0, b"x" * 100)])
+        (stream,) = eventually(lambda: coordinator.events(EVENT_OPEN))
+        coordinator.reads.clear()
+        sent = 0
+        while True:  # until nothing is taken any more
+            slot = lane.acquire(1000)
+            if slot is None:
+                break
+            lane.free.append(slot)
+            # a batch of new streams each: its events are too large for the sockets' own buffers
+            send(lane, [message(1 + sent * ROWS + i, 0, b"y" * 100) for i in range(ROWS)])
+            sent += 1
+            assert sent < 70, "nothing holds the input up"
+        assert site.content(stream, 0) == b"x" * 100, "requests are answered all the same"
+        coordinator.reads.set()
+        say(lane, "end")
+        ended = eventually(coordinator.ended)
+        assert ended.stats["flows"] == 1 + sent * ROWS
+        assert len(coordinator.events(EVENT_OPEN)) == 1 + sent * ROWS
+        assert [told.header.seq for told in coordinator.told] == list(range(len(coordinator.told)))
+
+
+def test_sigterm_is_an_orderly_end(site: Site) -> None:
+    """Every stream's last event is sent before the process goes."""
+    with Coordinator(site.bus, "first") as coordinator:
+        process = site.shard()
+        started(coordinator)
+        lane = site.lane()
+        send(lane, [message(flow, 0, b"text") for flow in range(20)])
+        eventually(lambda: len(coordinator.events(EVENT_OPEN)) == 20)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+        eventually(lambda: len(coordinator.events(EVENT_CLOSE)) == 20)
+        assert coordinator.ended() is None, "it was not the input's end"
+
+
+def test_sigterm_with_nobody_there(site: Site) -> None:
+    """Neither before it is registered nor when the coordinator is gone does it hang."""
+    process = site.shard()
+    with Coordinator(site.bus, "first") as coordinator:
+        started(coordinator)
+        lane = site.lane()
+        send(lane, [message(0, 0, b"text")])
+        eventually(lambda: coordinator.events(EVENT_OPEN))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    alone = site.shard()
+    eventually(lambda: os.path.exists(f"/proc/{alone.pid}/fd") and listens(alone.pid), START_S)
+    alone.send_signal(signal.SIGTERM)
+    assert alone.wait(PATIENCE_S) == 0
+
+
+def listens(pid: int) -> bool:
+    """Whether the process has its handler of SIGTERM (proc(5), SigCgt)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def test_a_refused_shard_says_why(site: Site) -> None:
+    with Coordinator(site.bus, "first", refuses=True):
+        process = site.shard()
+        assert process.wait(START_S) == 2
+        assert "there is no number left" in site.log
+
+
+def test_what_is_no_batch_is_left_out(site: Site) -> None:
+    with Coordinator(site.bus, "first") as coordinator:
+        site.shard()
+        started(coordinator)
+        stranger = open_socket(site.context, zmq.PUSH, 10)
+        stranger.connect(site.bus.packets(0))
+        stranger.send(b"hello")
+        stranger.send_multipart([b"\x80", b"?", b"?"])
+        eventually(lambda: site.log.count("packets of shard 0") == 2)
+        stranger.close(linger=0)
+        lane = site.lane()
+        send(lane, [message(0, 0, b"text")])
+        say(lane, "end")
+        assert eventually(coordinator.ended).stats["packets"] == 1
+
+
+def test_a_shard_that_was_killed_is_replaced(site: Site) -> None:
+    """What it held is lost; the lane goes on with the next one."""
+    with Coordinator(site.bus, "first") as coordinator:
+        process = site.shard()
+        started(coordinator)
+        lane = site.lane(depth=2)
+        send(lane, [message(0, 0, b"text")])
+        eventually(lambda: coordinator.events(EVENT_OPEN))
+        process.kill()
+        process.wait()
+        before = coordinator.count("register")
+        site.shard()
+        eventually(lambda: coordinator.count("register") > before, START_S)
+        for number in range(10):
+            send(lane, [message(0, number, b"text")])
+        say(lane, "end")
+        assert eventually(coordinator.ended).stats["packets"] >= 9
+
+
+def test_the_slots_of_a_shard_that_was_killed_come_back(site: Site) -> None:
+    """Batches were on their way to it: the lane must not wait for their credits for ever."""
+    with Coordinator(site.bus, "first") as coordinator:
+        process = site.shard()
+        started(coordinator)
+        lane = site.lane(depth=2)
+        send(lane, [message(0, 0, b"text")])
+        eventually(lambda: coordinator.events(EVENT_OPEN))
+        process.send_signal(signal.SIGSTOP)
+        for number in (1, 2):
+            send(lane, [message(0, number, b"lost")])
+        time.sleep(0.2)  # for ZeroMQ to hand them to the process that will not read them
+        process.kill()
+        process.wait()
+        before = coordinator.count("register")
+        site.shard()
+        eventually(lambda: coordinator.count("register") > before, START_S)
+        for number in range(10):
+            send(lane, [message(1, number, b"text")])
+        say(lane, "end")
+        assert eventually(coordinator.ended).stats["packets"] >= 10
