@@ -9,7 +9,7 @@ from shared.figures import count, duration, rate
 
 CLEAR = "\r\x1b[K"
 BAR_CELLS = 20
-SETTLE_S = 1.0  # before this an estimate of the rest is a guess
+SETTLE_S = 1.0  # before this an estimate of the rest is a guess; before half of it one of the rate
 
 
 class Progress:
@@ -55,12 +55,11 @@ def fraction(health: Mapping[str, Any]) -> float | None:
 
 
 def line(health: Mapping[str, Any], elapsed: float) -> str:
-    """`reading ██████░░░░ 61 %  1,203,456 packets  1.1 M/s  ETA 3.2 s`."""
+    """`██████░░░░  61%  1,203,456 packets  1.1 M packets/s  ETA 3.2 s`."""
     packets = health.get("totals", {}).get("packets", 0)
-    parts = [
-        f"{count(packets)} packets",
-        f"{rate(packets / elapsed if elapsed > 0 else 0)} packets/s",
-    ]
+    parts = [f"{count(packets)} packets"]
+    if elapsed >= SETTLE_S / 2:
+        parts.append(f"{rate(packets / elapsed)} packets/s")
     done = fraction(health)
     if done is None:
         return "  ".join(["reading", *parts])
@@ -68,4 +67,4 @@ def line(health: Mapping[str, Any], elapsed: float) -> str:
     bar = "█" * full + "░" * (BAR_CELLS - full)
     if done > 0 and elapsed >= SETTLE_S:
         parts.append(f"ETA {duration(elapsed * (1 - done) / done)}")
-    return "  ".join([f"reading {bar} {done:4.0%}", *parts])
+    return "  ".join([f"{bar} {done:4.0%}", *parts])

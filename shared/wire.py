@@ -5,11 +5,17 @@ to one shard. Packets travel either inside the messages (*inline*) or in shared-
 the message then only says which slot, and the slot pushed back is the credit. Either way a full
 queue stops the reader, so nothing is lost and nothing grows. An end is credited as well: a queue
 that is full when its sender closes the socket would be lost, so the sender waits for that credit.
+
+Messages of a lane arrive in order, so a credit is one for all that was sent before it. What a
+shard held when it was killed is therefore known, and counted, with the first credit of the next
+one; and a sender that waits for long asks for a credit, with a tick that names the lane.
 """
 
 import mmap
 import os
 import secrets
+import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -34,7 +40,9 @@ SLOTS_MIN, SLOTS_MAX = (
     2,
     8,
 )  # more slots than fit the cache make the copies slower, not the flow
-END_CREDIT = 1 << 31  # as a credit's slot: the lane's end arrived, and so did all before it
+# as a credit's slot: the lane's end arrived, or the tick with which it asked for a credit
+END_CREDIT, TICK_CREDIT = 1 << 31, (1 << 31) + 1
+ASK_EVERY_S = 1.0  # for a credit, when none comes
 
 
 class Bus:
@@ -166,7 +174,11 @@ class LaneSender:
         self.credits = open_socket(context, zmq.PULL, count + 1)
         self.credits.connect(bus.credits(shard))
         self.name = lane_name(shard, count, rows, payload)
+        self.lost_packets = 0  # were with a shard that was killed
+        self._sent: deque[tuple[int, int]] = deque()  # (credit to come, packets), oldest first
         self._end_arrived = False
+        self._asked_at = time.monotonic()
+        self._now_ns = 0
         self.path = bus.run_dir / self.name
         size = slot_bytes(rows, payload)
         self._memory = mmap.mmap(-1, count * size) if inline else self._share(count * size)
@@ -186,6 +198,8 @@ class LaneSender:
         self._collect(0)
         if not self.free:
             self._collect(timeout_ms)
+        if not self.free and not self.inline:
+            self._ask_for_credit()
         return self.free.pop() if self.free else None
 
     def _collect(self, timeout_ms: int) -> None:
@@ -204,12 +218,28 @@ class LaneSender:
             except zmq.Again:
                 return
             credit = unpack(Credit, frame, f"credits of shard {self.shard}")
-            if credit.lane != self.name:
-                continue
-            if credit.slot == END_CREDIT:
-                self._end_arrived = True
-            else:
-                self.free.append(credit.slot)
+            if credit.lane == self.name:
+                self._credited(credit.slot)
+
+    def _credited(self, which: int) -> None:
+        """One message was taken; those before it that were not are lost with who had them."""
+        if all(sent != which for sent, _ in self._sent):
+            return
+        while True:
+            sent, packets = self._sent.popleft()
+            if sent < END_CREDIT:
+                self.free.append(sent)
+            if sent == which:
+                break
+            self.lost_packets += packets
+        self._end_arrived |= which == END_CREDIT
+        self._asked_at = time.monotonic()
+
+    def _ask_for_credit(self) -> None:
+        """Now and then; all credits may have gone with a shard that was killed."""
+        if time.monotonic() - self._asked_at > ASK_EVERY_S:
+            self._asked_at = time.monotonic()
+            self._say("tick", self._now_ns, 0, TICK_CREDIT)
 
     def _collect_inline(self, timeout_ms: int) -> None:
         waiting = [i for i, slot in enumerate(self.slots) if slot.tracker is not None]
@@ -251,28 +281,43 @@ class LaneSender:
                 slot.tracker = tracker
             else:
                 self.socket.send(header, zmq.NOBLOCK)
+                self._sent.append((index, rows))
         except zmq.Again:
             return False
         self.seq += 1
+        self._now_ns = now_ns
         return True
 
     def say(self, kind: Literal["tick", "end"], now_ns: int, timeout_ms: int) -> bool:
         """A message without packets. False when the queue stayed full."""
+        return self._say(kind, now_ns, timeout_ms, END_CREDIT if kind == "end" else None)
+
+    def _say(
+        self, kind: Literal["tick", "end"], now_ns: int, timeout_ms: int, credit: int | None
+    ) -> bool:
+        """credit: what is wanted back, if anything."""
         if not self.socket.poll(timeout_ms, zmq.POLLOUT):
             return False
-        lane = self.name if kind == "end" else ""
+        lane = "" if credit is None else self.name
         header = BatchHeader(kind=kind, seq=self.seq, now_ns=now_ns, lane=lane)
         try:
             self.socket.send(header.pack(), zmq.NOBLOCK)
         except zmq.Again:
             return False
+        if credit is not None:
+            self._sent.append((credit, 0))
         self.seq += 1
+        self._now_ns = now_ns
         return True
 
     def settled(self, timeout_ms: int) -> bool:
-        """Wait until the end was credited: the shard has taken all there was."""
+        """Wait until the end, which was said, is credited: the shard has taken all there was."""
         if not self._end_arrived:
             self._collect_credits(timeout_ms)
+        if not self._end_arrived:
+            if all(sent != END_CREDIT for sent, _ in self._sent):  # the shard was killed with it
+                self.say("end", self._now_ns, 0)
+            self._ask_for_credit()
         return self._end_arrived
 
     def close(self) -> None:
@@ -336,10 +381,11 @@ class LaneReceiver:
 
     def done(self, batch: Received) -> None:
         """Give the batch's slot back, whose rows and bytes may be overwritten from now on; or say
-        that the lane's end arrived."""
-        slot = END_CREDIT if batch.header.kind == "end" else batch.header.slot
-        if slot >= 0:
-            self._owed.append(Credit(lane=batch.header.lane, slot=slot).pack())
+        that the lane's end arrived, or its tick."""
+        header = batch.header
+        slot = {"packets": header.slot, "tick": TICK_CREDIT, "end": END_CREDIT}[header.kind]
+        if slot >= 0 and header.lane:
+            self._owed.append(Credit(lane=header.lane, slot=slot).pack())
             self.pay()
 
     def pay(self) -> None:

@@ -56,11 +56,11 @@ def rows_of(packets: Sequence[Packet]) -> Batch:
     at = 0
     for row, packet in zip(rows, packets, strict=True):
         key, row["dir"] = FlowKey.of(packet.proto, packet.src, packet.dst)
-        ends = [(int.from_bytes(end.address, "big"), end.port) for end in (key.a, key.b)]
-        for side, (address, port) in zip("ab", ends, strict=True):
+        a, b = ((int.from_bytes(end.address, "big"), end.port) for end in (key.a, key.b))
+        for side, (address, port) in (("a", a), ("b", b)):
             row[f"addr_{side}_hi"], row[f"addr_{side}_lo"] = divmod(address, 1 << 64)
             row[f"port_{side}"] = port
-        row["hash"] = flow_hash(*ends, packet.proto)
+        row["hash"] = flow_hash(a, b, packet.proto)
         row["proto"], row["family"] = packet.proto, key.a.family
         row["ts_ns"], row["seq"], row["ack"] = packet.ts_ns, packet.seq, packet.ack
         row["flags"] = packet.flags

@@ -156,6 +156,7 @@ class Capture:
         """Totals by their metric names."""
         return self.pump.stats() | {
             "filtered": self.filtered,
+            "lost_with_shard": sum(lane.lost_packets for lane in self.router.lanes),
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
         }

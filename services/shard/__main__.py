@@ -116,6 +116,7 @@ class Shard:
             self.lanes.done(batch)
         elif batch.header.kind == "tick":
             self.worker.tick(batch.header.now_ns)
+            self.lanes.done(batch)
         else:
             self.ended = False
             self.worker.take(batch.rows, batch.payload, batch.header.now_ns)

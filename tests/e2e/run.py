@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -156,12 +155,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run_folders() -> set[str]:
-    """Private folders of local runs that exist now."""
-    places = (Path("/dev/shm"), Path(tempfile.gettempdir()))
-    return {str(path) for place in places for path in place.glob("flowmate-*")}
-
-
 def processes_of(launcher: int) -> set[int]:
     """Live service processes that a launcher started."""
     mark = f"FLOWMATE_LAUNCHER_PID={launcher}\0".encode()
@@ -173,3 +166,12 @@ def processes_of(launcher: int) -> set[int]:
         except OSError:
             continue  # gone, or somebody else's
     return found
+
+
+def run_folder_of(launcher: int) -> Path:
+    """The private folder where the services of a launcher meet."""
+    for pid in processes_of(launcher):
+        for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            if entry.startswith(b"FLOWMATE_RUN_DIR="):
+                return Path(os.fsdecode(entry.partition(b"=")[2]))
+    raise AssertionError("it has no services")

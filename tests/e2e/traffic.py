@@ -112,7 +112,7 @@ def conversations() -> list[Conversation]:
         talk("plain, over IPv6", ipv6=True)
         .open()
         .client(1, request)
-        .gives(status="open", sent=[(0, request)], answered=[], reason="end_of_input"),
+        .gives(status="open", sent=[(0, request)], answered=[], reason="idle"),
         talk("a gap that the peer has acknowledged")
         .open()
         .client(1, b"a" * 100)
@@ -233,11 +233,12 @@ def conversations() -> list[Conversation]:
         .open()
         .client(1, b"second")
         .gives(sent=[(0, b"first")], reason="reused")
-        .gives(sent=[(0, b"second")], reason="end_of_input"),
+        .gives(sent=[(0, b"second")], reason="idle"),
         talk("ports used again, after the end")
         .open()
         .client(1, b"first")
         .close(6, 1)
+        .again((3, 4))
         .open()
         .client(1, b"again")
         .gives(sent=[(0, b"first")], status="closed")
@@ -275,3 +276,9 @@ def capture() -> bytes:
         for step, frame in enumerate(talk.frames)
     ]
     return b.pcap_bytes(sorted([*records, *others()], key=lambda record: record[0]), nanos=True)
+
+
+def packed(addr: str) -> bytes:
+    """What a stream id is made of at one end, less the port: family and address."""
+    octets = b.address(addr)
+    return bytes([4 if len(octets) == 4 else 6]) + octets

@@ -30,7 +30,7 @@ from services.capture.pump import Pump
 from services.capture.source import Batch, SourceState
 from services.shard.content import ContentReader, Window
 from services.shard.kernels.reassembly import COMPARED_EXTENTS
-from services.shard.kernels.state import RESERVED_NODES, USED_ROWS
+from services.shard.kernels.state import IDLE_NS, RESERVED_NODES, USED_ROWS
 from services.shard.tables import Tables
 from services.shard.worker import Worker
 from shared.columns import (
@@ -50,7 +50,7 @@ READS_A_BYTE = 2  # a reader that takes more turns than that does not come forwa
 READS_AT_LEAST = 1000
 STREAMS_READ = 64
 TWIN_OF = 4  # one capture of so many is compared with the twin
-NEVER_MS = 9_200_000_000_000  # more packet time than there is
+NEVER_NS = 9_200_000_000_000_000_000  # more packet time than there is, and than can be asked for
 FILTER = "tcp or (udp and not port 53) or ip6 or icmp"
 # Of a close event: where the stream lives, which depends on the number of shards
 PLACE_FIELDS = ("row", "shard", "pad")
@@ -82,7 +82,6 @@ RIGS = (
         "whole",
         Settings(
             max_flows=4096,
-            flow_idle_timeout_ms=NEVER_MS,
             max_stream_content_bytes=16 << 20,
         ),
     ),
@@ -91,7 +90,6 @@ RIGS = (
         Settings(
             batch_size=7,
             max_flows=4096,
-            flow_idle_timeout_ms=NEVER_MS,
             max_stream_content_bytes=48 << 20,
         ),
         shards=3,
@@ -193,6 +191,9 @@ class Shards:
         rows = rig.settings.batch_size
         self.rig, self.now_ns = rig, 0
         self.tables = [Tables(rig.settings, rig.shards) for _ in range(rig.shards)]
+        for tables in self.tables:
+            if rig.roomy:
+                tables.config[IDLE_NS] = NEVER_NS
         self.told = [Told(i, rig.settings.max_flows) for i in range(rig.shards)]
         self.workers = [Worker(self.tables[i], i, self.told[i]) for i in range(rig.shards)]
         self.rows = [np.zeros(rows, PACKET) for _ in range(rig.shards)]

@@ -1,4 +1,4 @@
-"""A full flow table lets the streams go that were not seen for longest, and remembers their flows."""
+"""A full flow table lets go what was not seen for longest, and remembers the flows."""
 
 import pytest
 from hypothesis import given

@@ -4,7 +4,6 @@ The twin of `evict` and `free_victims`, and of `collect_events`. The ends that `
 `close_all` give to streams are in `streams`; `snapshot_rows` has every stream told again as new.
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 
@@ -13,11 +12,11 @@ class FlowTable:
     """Room for so many streams; one flow has one stream here. Times differ from each other."""
 
     rows: int
-    present: dict[Hashable, tuple[int, int]] = field(default_factory=dict)  # incarnation, last seen
-    following: dict[Hashable, int] = field(default_factory=dict)  # incarnation after eviction
-    evicted: list[tuple[Hashable, int]] = field(default_factory=list)
+    present: dict[int, tuple[int, int]] = field(default_factory=dict)  # incarnation, last seen
+    following: dict[int, int] = field(default_factory=dict)  # incarnation after eviction
+    evicted: list[tuple[int, int]] = field(default_factory=list)
 
-    def see(self, key: Hashable, now_ns: int) -> None:
+    def see(self, key: int, now_ns: int) -> None:
         """A packet: the streams that were not seen for longest go where there is no room."""
         if key not in self.present and len(self.present) == self.rows:
             for old in sorted(self.present, key=lambda key: self.present[key][1])[: self.at_once]:

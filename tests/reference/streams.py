@@ -262,6 +262,9 @@ class Stream:
             return True
         mine, other = self.directions[side], self.directions[1 - side]
         if mine.packets:
+            if packet.flags & ACK:
+                asked = (other.isn + 1) % (1 << 32) if other.packets else other.peer_ack or 0
+                return packet.seq != mine.isn and packet.ack != asked
             return packet.seq != mine.isn
         if packet.flags & ACK and packet.ack == (other.isn + 1) % (1 << 32):
             return False

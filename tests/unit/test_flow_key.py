@@ -1,4 +1,4 @@
-"""The canonical key and the stream id: order of endpoints, published test vectors, and the kernel."""
+"""The canonical key and the stream id: order of endpoints, test vectors, and the kernel."""
 
 import ipaddress
 import itertools
@@ -13,6 +13,7 @@ from tests.reference.streams import Packet
 from tests.shard_harness import ShardRun, ends, rows_of
 
 TCP, UDP = 6, 17
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 # http://www.isthe.com/chongo/src/fnv/test_fnv.c
@@ -58,7 +59,7 @@ def test_endpoints_are_ordered_by_family_then_address_then_port() -> None:
         ends("::1", 5),
         ends("fe80::1", 5),
     ]
-    assert sorted(reversed(in_order)) == in_order
+    assert sorted([*in_order[4:], *in_order[:4]]) == in_order
     for a, b in itertools.combinations(in_order, 2):
         assert FlowKey.of(UDP, a, b) == (FlowKey(UDP, a, b), 0)
         assert FlowKey.of(UDP, b, a) == (FlowKey(UDP, a, b), 1)
@@ -77,19 +78,18 @@ def test_the_text_of_an_endpoint(text: str) -> None:
     assert len(end.address) == 16
 
 
-addresses = st.ip_addresses(v=4) | st.ip_addresses(v=6)
+pairs = st.tuples(st.ip_addresses(v=4), st.ip_addresses(v=4)) | st.tuples(
+    st.ip_addresses(v=6), st.ip_addresses(v=6)
+)
 
 
 @pytest.mark.property
-@given(addresses, addresses, st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 3))
+@given(pairs, st.integers(0, 65535), st.integers(0, 65535), st.sampled_from((6, 17, 1, 58)))
 def test_the_kernel_gives_the_same_id(
-    a: ipaddress.IPv4Address, b: ipaddress.IPv4Address, port_a: int, port_b: int, which: int
+    pair: tuple[Address, Address], port_a: int, port_b: int, proto: int
 ) -> None:
     """Of a flow's first stream and of its second, seen from either side."""
-    if a.version != b.version:
-        return
-    proto = (6, 17, 1, 58)[which]
-    src, dst = Endpoint.of(str(a), port_a), Endpoint.of(str(b), port_b)
+    src, dst = Endpoint.of(str(pair[0]), port_a), Endpoint.of(str(pair[1]), port_b)
     run = ShardRun()
     run.take([Packet(src, dst, b"x", proto), Packet(dst, src, b"y", proto)])
     later = 500 * 10**9

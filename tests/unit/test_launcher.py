@@ -348,7 +348,7 @@ def test_a_bar_on_a_terminal() -> None:
     bar.update(health())
     bar.update(health())
     bar.clear()
-    assert "reading █████░░░░░░░░░░░░░░░  25%  5,000 packets" in terminal.getvalue()
+    assert "█████░░░░░░░░░░░░░░░  25%  5,000 packets" in terminal.getvalue()
     assert "2.5 k packets/s  ETA 6.0 s" in terminal.getvalue()
     assert terminal.getvalue().endswith(progress.CLEAR)
 

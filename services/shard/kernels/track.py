@@ -129,7 +129,11 @@ def begins_stream(flow: Any, mine: Any, other: Any, packet: Any, rested: Any) ->
     if over:
         return True
     if mine.packets:
-        # a SYN that says again where the direction began is a retransmission
+        # a SYN that says again where the direction began is a retransmission; so is an answer to
+        # the same SYN, though some servers choose another number each time
+        if packet.flags & ACK:
+            asked = np.uint32(other.isn + np.uint32(1)) if other.packets else other.peer_ack
+            return packet.seq != mine.isn and packet.ack != asked
         return packet.seq != mine.isn
     # the first word of this side: an answer to the other's SYN, or of another conversation
     if packet.flags & ACK and packet.ack == np.uint32(other.isn + np.uint32(1)):
