@@ -34,8 +34,9 @@ def sources() -> list[Path]:
 
 
 def digest() -> str:
-    """16 hex digits that change with the kernels, numba or Python."""
-    result = hashlib.sha256(f"{version('numba')} {platform.python_version()}".encode())
+    """16 hex digits that change with the kernels, numba, Python, or where the kernels lie."""
+    parts = (version("numba"), platform.python_version(), str(ROOT))
+    result = hashlib.sha256(" ".join(parts).encode())
     for file in sources():
         result.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     return result.hexdigest()[:16]

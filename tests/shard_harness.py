@@ -122,6 +122,9 @@ class ShardRun:
         self, events: NDArray[np.void], previews: NDArray[np.void], octets: NDArray[np.uint8]
     ) -> None:
         self.told.take(events, previews, octets)
+        for event in events[events["kind"] == EVENT_OPEN]:  # perhaps told again
+            for side in (0, 1):
+                self.preview.pop((int(event["stream_id"]), side), None)
         for piece in previews:
             stream_id = int(self.tables.flows[int(piece["row"])]["stream_id"])
             text = self.preview.setdefault((stream_id, int(piece["dir"])), {})

@@ -1,10 +1,11 @@
 """A failing case made smaller; one that crashes is tried in processes of their own."""
 
 import os
+import struct
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.fuzz import chain
@@ -13,7 +14,7 @@ from tests.fuzz.anatomy import Capture, expand, parse
 CRASHED = "crashed"
 LONGEST_S = 20
 LONGEST_LINE = 2000  # of a message
-PATIENCE = 3000  # attempts
+PATIENCE_S = 300
 
 
 def main(repeat: Sequence[Path], shrink: Sequence[Path]) -> int:
@@ -79,33 +80,40 @@ def smaller(data: bytes) -> bytes:
     test = attempt if wanted.startswith(CRASHED) else here
     if test(expand(data)) == wanted:
         data = expand(data)
-    tried, again = 0, True
-    while again and tried < PATIENCE:
-        again = False
-        for candidate in candidates(parse(data)):
-            tried += 1
-            if len(candidate) < len(data) and test(candidate) == wanted:
-                data, again = candidate, True
-                break
-            if tried > PATIENCE:
-                break
-    return data
+    deadline = time.monotonic() + PATIENCE_S
+
+    def fails(capture: Capture) -> bool:
+        return time.monotonic() < deadline and test(capture.join()) == wanted
+
+    capture = parse(data)
+    fewer_records(capture, fails)
+    shorter_records(capture, fails)
+    return capture.join()
 
 
-def candidates(capture: Capture) -> Iterator[bytes]:
-    """The capture without some of its records, big pieces first; then without the ends of them."""
-    records, size = capture.records, len(capture.records) // 2
+def fewer_records(capture: Capture, fails: Callable[[Capture], bool]) -> None:
+    """Leave out runs of records, long ones first, while it still fails."""
+    size = max(1, len(capture.records) // 2)
     while size:
-        for at in range(0, len(records), size):
-            yield bytes(capture.head) + b"".join(records[:at] + records[at + size :])
+        at = 0
+        while at < len(capture.records):
+            taken = capture.records[at : at + size]
+            del capture.records[at : at + size]
+            if not fails(capture):
+                capture.records[at:at] = taken
+                at += size
         size //= 2
+
+
+def shorter_records(capture: Capture, fails: Callable[[Capture], bool]) -> None:
+    """Cut the ends of frames, where the format lets a record be cut."""
     if capture.kind != "pcap":
         return
-    for index, record in enumerate(records):
+    for index, record in enumerate(capture.records):
         for keep in (16 + 54, 16 + (len(record) - 16) // 2, len(record) - 1):
             if 16 <= keep < len(record):
-                cut = (keep - 16).to_bytes(4, "little" if capture.order == "<" else "big")
-                short = record[:8] + cut + record[12:keep]
-                yield bytes(capture.head) + b"".join(
-                    [*records[:index], short, *records[index + 1 :]]
-                )
+                size = struct.pack(capture.order + "I", keep - 16)
+                capture.records[index] = record[:8] + size + record[12:keep]
+                if fails(capture):
+                    break
+                capture.records[index] = record

@@ -421,6 +421,18 @@ def test_a_connection_of_which_the_syn_was_lost_is_not_mixed_into_the_one_before
     assert [final["stream_bytes"] for final in run.final().values()] == [[3, 0], [3, 0]]
 
 
+def test_of_several_answers_the_last_one_counts() -> None:
+    """A server that keeps nothing chooses another number each time it is asked."""
+    packets = [
+        segment(0, 99, flags=SYN), segment(1, 5, flags=SYN | ACK, ack=100),
+        segment(0, 99, flags=SYN), segment(1, 3 << 29, flags=SYN | ACK, ack=100),
+        segment(0, 100, b"to", flags=ACK, ack=(3 << 29) + 1), segment(1, (3 << 29) + 1, b"from"),
+    ]  # fmt: skip
+    assert only(packets)["stream_bytes"] == [2, 4]
+    assert only(packets[3:])["stream_bytes"] == [2, 4]
+    assert only([packets[1], *packets[3:]])["stream_bytes"] == [2, 4]
+
+
 @pytest.mark.parametrize("ticks", [False, True])
 def test_an_attempt_that_was_idle_is_over_whether_the_sweep_saw_it_or_not(ticks: bool) -> None:
     late = START_NS + 5 * SECOND_NS

@@ -5,8 +5,9 @@ Written from the rules, not from the kernels. A direction is a dict from positio
 position is an integer that never wraps: 0 is the byte after SYN, or the first byte seen.
 
 - A packet belongs to the present stream of its flow. Another stream begins with a SYN that is not
-  the one the direction began with; with a SYN from a side that was silent, unless it answers the
-  other side's; after the present one was idle, where it is no established connection; and after
+  the one the direction began with, unless it answers the other side's; with a SYN from a side that
+  was silent, when the other side spoke without one; after the present one was idle, where it is
+  no established connection; and after
   it is over for any reason, where it did not end by FIN or RST.
 - Of overlapping bytes those that arrived first stay (RFC 9293 §3.10.7.4 leaves it open).
 - Bytes that come too early are held, in pieces. The hole before them is a gap when the peer has
@@ -95,6 +96,11 @@ class Direction:
     def acknowledged(self, position: int) -> bool:
         """Whether the peer has said that it has all bytes before `position`."""
         return self.peer_ack is not None and ahead(self.peer_ack, self.seq(position)) >= 0
+
+    @property
+    def is_untouched(self) -> bool:
+        """Nobody has sent or acknowledged a byte: another SYN may still say where it begins."""
+        return self.next == 0 and not self.held and self.peer_ack is None
 
     # -------------------------------------------------------------------------- payload
     def receive(self, seq: int, payload: bytes, wire: int) -> None:
@@ -261,14 +267,12 @@ class Stream:
         if self.reason:
             return True
         mine, other = self.directions[side], self.directions[1 - side]
-        if mine.packets:
-            if packet.flags & ACK:
-                asked = (other.isn + 1) % (1 << 32) if other.packets else other.peer_ack or 0
-                return packet.seq != mine.isn and packet.ack != asked
-            return packet.seq != mine.isn
-        if packet.flags & ACK and packet.ack == (other.isn + 1) % (1 << 32):
+        if mine.packets and packet.seq == mine.isn:
             return False
-        return self.ended or not other.syn
+        asked = (other.isn + 1) % (1 << 32) if other.packets else other.peer_ack or 0
+        if packet.flags & ACK and packet.ack == asked:
+            return False
+        return bool(mine.packets) or self.ended or not other.syn
 
     def take(self, packet: Packet, side: int) -> None:
         mine = self.directions[side]
@@ -298,11 +302,11 @@ class Stream:
         if mine.packets == 1 and not rst:
             mine.isn = (packet.seq - (not syn)) % (1 << 32)
         self.tracker.count("syns", syn)
+        if syn and (mine.first is None or (mine.is_untouched and not rst)):
+            mine.isn = packet.seq
+            mine.first = (packet.seq + 1) % (1 << 32)
         if syn and not mine.syn:
             mine.syn = True
-            if mine.first is None:
-                mine.isn = packet.seq
-                mine.first = (packet.seq + 1) % (1 << 32)
             if not self.by_syn:
                 self.by_syn, self.client = True, 1 - side if ack else side
         if self.status == ATTEMPT and not rst and (ack or not syn):

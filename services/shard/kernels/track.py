@@ -128,17 +128,12 @@ def begins_stream(flow: Any, mine: Any, other: Any, packet: Any, rested: Any) ->
         return over and not ended
     if over:
         return True
-    if mine.packets:
-        # a SYN that says again where the direction began is a retransmission; so is an answer to
-        # the same SYN, though some servers choose another number each time
-        if packet.flags & ACK:
-            asked = np.uint32(other.isn + np.uint32(1)) if other.packets else other.peer_ack
-            return packet.seq != mine.isn and packet.ack != asked
-        return packet.seq != mine.isn
-    # the first word of this side: an answer to the other's SYN, or of another conversation
-    if packet.flags & ACK and packet.ack == np.uint32(other.isn + np.uint32(1)):
-        return False
-    return ended or other.marks & SAW_SYN == 0
+    if mine.packets and packet.seq == mine.isn:
+        return False  # a retransmission
+    asked = np.uint32(other.isn + np.uint32(1)) if other.packets else other.peer_ack
+    if packet.flags & ACK and packet.ack == asked:
+        return False  # an answer to the other's SYN; some servers choose another number each time
+    return mine.packets > 0 or ended or other.marks & SAW_SYN == 0
 
 
 @inlined
@@ -152,10 +147,12 @@ def tcp_state(t: Any, row: Any, direction: Any, packet: Any) -> Any:
         mine.isn = np.uint32(packet.seq - np.uint32(0 if flags & SYN else 1))
     if flags & SYN:
         t.counters[C_SYNS] += ONE
+        untouched = mine.offset == 0 and mine.held == 0 and mine.marks & SAW_ACK == 0
+        if mine.marks & STARTED == 0 or (untouched and flags & RST == 0):
+            # the last of several numbers is the one: nobody has taken up an earlier one
+            mine.isn = packet.seq
+            mine.next_seq = np.uint32(packet.seq + np.uint32(1))
         if mine.marks & SAW_SYN == 0:
-            if mine.marks & STARTED == 0:
-                mine.isn = packet.seq
-                mine.next_seq = np.uint32(packet.seq + np.uint32(1))
             mine.marks |= np.uint8(STARTED | SAW_SYN)
             if flow.told_by & 15 != CLIENT_BY_SYN:
                 flow.told_by = np.uint8((flow.told_by & 0xF0) | CLIENT_BY_SYN)
