@@ -15,7 +15,6 @@ import stat
 import tempfile
 import time
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,8 +33,11 @@ def sources() -> list[Path]:
 
 
 def digest() -> str:
-    """16 hex digits that change with the kernels, numba, Python, or where the kernels lie."""
-    parts = (version("numba"), platform.python_version(), str(ROOT))
+    """16 hex digits that change with the kernels, numba, its checks, Python, or where they lie."""
+    checked = os.environ.get("NUMBA_BOUNDSCHECK", "")  # numba keeps both kinds under one name
+    from importlib.metadata import version  # 30 ms that the launcher need not wait for
+
+    parts = (version("numba"), platform.python_version(), str(ROOT), checked)
     result = hashlib.sha256(" ".join(parts).encode())
     for file in sources():
         result.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared import healthcheck, kernel_cache, local_run, sample
+from shared import kernel_cache, local_run, sample
 from shared.errors import EXIT_OK, EXIT_USAGE, UserError
 from shared.local_run import say
 from shared.settings import EVERY, Parser, resolve, variable
@@ -35,6 +35,8 @@ def command(name: str, rest: Sequence[str]) -> int:
     if name == "warm":
         return warm(rest)
     if name == "healthcheck":
+        from shared import healthcheck  # numpy comes with it
+
         return healthcheck.main(rest)
     known = ", ".join((*EVERY, "sample", "warm", "healthcheck"))
     hint = f"; to analyse it: flowmate --pcap {name}" if Path(name).exists() else ""

@@ -11,11 +11,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
-
-import zmq
 
 from shared import children, kernel_cache, summary
 from shared.children import Child
@@ -26,7 +23,6 @@ from shared.run_dir import run_dir
 from shared.service import Stop
 from shared.settings import Settings, host_port, worker_count
 from shared.token import needs_token, new_token
-from shared.wire import Bus, ask
 
 EXIT_INTERRUPTED = 130
 POLL_S = 0.05
@@ -61,9 +57,9 @@ def run(settings: Settings) -> int:
         if needs_token(settings):
             resolved["api_token"] = new_token()
         stop = Stop()
+        local = Run(settings.model_copy(update=resolved), stop)
         if kernel_cache.is_cold():
             say("compiling kernels, first run only (about half a minute)")
-        local = Run(settings.model_copy(update=resolved), stop)
         try:
             return local.until_the_end()
         finally:
@@ -111,8 +107,10 @@ class Run:
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self.settings, self.stop = settings, stop
         self.children = children.start(settings)
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.bus = Bus(settings.run_dir)
+        # imported while the services start: numpy comes with it, a tenth of a second
+        from shared.remote import Remote
+
+        self.remote = Remote(settings.run_dir)
         self.progress = Progress(sys.stderr)
         self.health: dict[str, Any] = {}
         self.started = time.monotonic()
@@ -127,7 +125,7 @@ class Run:
     def close(self) -> None:
         """Leave nothing behind."""
         children.kill(self.children)
-        self.context.term()
+        self.remote.close()
 
     @property
     def capture(self) -> Child:
@@ -228,9 +226,9 @@ class Run:
     def _look(self) -> None:
         """Ask the coordinator how far the run is."""
         self._announce()
-        with suppress(TimeoutError, zmq.ZMQError):
-            reply, _ = ask(self.context, self.bus.requests, "health", timeout_ms=ANSWER_MS)
-            before, self.health = self._position(), reply.result
+        health = self.remote.ask("health", timeout_ms=ANSWER_MS)
+        if health is not None:
+            before, self.health = self._position(), health
             self._note(time.monotonic(), self._position() != before)
         self.progress.update(self.health)
 
@@ -283,19 +281,11 @@ class Run:
 
     def _report(self) -> None:
         """The summary table."""
-        protocols, services = summary.count_streams(self._ask)
+        protocols, services = self.remote.count_streams()
         seconds = self.moved - self.started
         times = summary.Times(seconds, max(self.reading_s, POLL_S))
         text = summary.table(self.health, protocols, services, times, self.settings.output)
         write(text)
-
-    def _ask(self, op: str, args: dict[str, Any]) -> Mapping[str, Any]:
-        """A reply's result; empty when there was none."""
-        if not all(child.running for child in self.children if child.service == "coordinator"):
-            return {}
-        with suppress(TimeoutError, zmq.ZMQError):
-            return ask(self.context, self.bus.requests, op, args)[0].result
-        return {}
 
     def _end(self) -> bool:
         """End the services, the coordinator last, since events reach it. True = told to hurry."""

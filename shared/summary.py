@@ -1,14 +1,12 @@
 """The table at the end of a run, from the coordinator's health and its counts of streams."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.columns import PROTOCOLS, SERVICES
 from shared.figures import count, duration, ranking, rate, size
 
 PROBLEMS_SHOWN = 5
-Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 
 
 class Times(NamedTuple):
@@ -16,17 +14,6 @@ class Times(NamedTuple):
 
     whole_s: float
     reading_s: float
-
-
-def count_streams(ask: Ask) -> tuple[dict[str, int], dict[str, int]]:
-    """Streams of each protocol and of each service. `ask` asks the coordinator."""
-
-    def total(field: str, value: str) -> int:
-        query = {"filter": {field: value, "include_hidden": True}, "limit": 1}
-        return int(ask("streams", query).get("total", 0))
-
-    protocols = {name: total("protocol", name) for name in PROTOCOLS.values()}
-    return protocols, {name: total("service", name) for name in SERVICES if name}
 
 
 def table(

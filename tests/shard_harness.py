@@ -1,7 +1,8 @@
 """A shard without sockets: packets from a simple description in; events, previews, content out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,13 @@ def spread(batch: Batch, shards: int) -> list[Batch]:
     return result
 
 
+def in_batches(packets: Sequence[Packet], cuts: Iterable[int]) -> Iterator[Sequence[Packet]]:
+    """Batches that end before the packets numbered in `cuts`."""
+    edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(packets)}), len(packets)]
+    for start, stop in pairwise(edges):
+        yield packets[start:stop]
+
+
 @dataclass
 class Told:
     """What a worker told, message by message."""
@@ -144,11 +152,8 @@ class ShardRun:
         self.worker.take(rows, payload, self.now_ns)
 
     def take_in_batches(self, packets: Sequence[Packet], cuts: Iterable[int]) -> None:
-        """Batches end before the packets numbered in `cuts`."""
-        at = 0
-        for cut in [*sorted({cut for cut in cuts if 0 < cut < len(packets)}), len(packets)]:
-            self.take(packets[at:cut])
-            at = cut
+        for batch in in_batches(packets, cuts):
+            self.take(batch)
 
     def finish(self) -> None:
         self.worker.finish()

@@ -303,7 +303,7 @@ def _feed(
         record["caplen"] = record["wirelen"] = len(done.packet)
         decoded = np.zeros(len(DECODE_STATUSES), np.uint64)
         decode(data, record, row, decoded)
-        row["wirelen"] = wirelen
+        row["wirelen"] = min(wirelen, 0xFFFFFFFF)  # records may claim anything
         row["tunnels"] += tunnels
         counts[FRAGMENT_HELD] -= np.uint64(1)
         counts += decoded

@@ -2,7 +2,7 @@
 
 A look at 1 M full previews is a look at 512 MB: 11 ms by two idle cores, 20 ms by one. Whoever
 watches the list with a text in the filter asks for the same text again and again, so what was
-found is kept for each slot until its previews change: then it is 0.6 ms. A text that holds
+found is kept for each slot until its previews change: then it is 1 ms. A text that holds
 another one that is remembered, as while somebody types, is not looked for where that one is not.
 """
 

@@ -4,8 +4,9 @@ Rules. One writer. A stream has a *slot*, its place in the columns, and a *numbe
 in the inventory, from 1; numbers only grow, so they are the paging cursor. Slots are given out in
 a ring, so numbers grow along it, but for favourites that the ring has passed over: those are
 older than all others. When every slot is taken the oldest stream goes, favourites last. All
-columns are allocated for `max_streams` at once and cost memory only as they fill: 709 bytes a
-stream, 12 more for the ways to find it.
+columns are allocated for `max_streams` at once and cost memory only as they fill: 701 bytes a
+stream, 12 more for the ways to find it. Measured with everything, the process is 1019 bytes a
+stream at 1 M streams whose previews are full.
 """
 
 import secrets

@@ -220,6 +220,8 @@ class Shard:
             self.loop.turn()
         if not self.ended:
             self.worker.finish()  # every stream's last event has its final numbers
+        if time.monotonic() > self.leave_by:
+            self.log.warning("the coordinator did not take the last events in time")
         self.events.close(linger=500)
         self.lanes.close()
         self.context.destroy(linger=500)

@@ -97,11 +97,6 @@ class Direction:
         """Whether the peer has said that it has all bytes before `position`."""
         return self.peer_ack is not None and ahead(self.peer_ack, self.seq(position)) >= 0
 
-    @property
-    def is_untouched(self) -> bool:
-        """Nobody has sent or acknowledged a byte: another SYN may still say where it begins."""
-        return self.next == 0 and not self.held and self.peer_ack is None
-
     # -------------------------------------------------------------------------- payload
     def receive(self, seq: int, payload: bytes, wire: int) -> None:
         """A segment's payload, of which the capture has the first bytes or all."""
@@ -302,11 +297,11 @@ class Stream:
         if mine.packets == 1 and not rst:
             mine.isn = (packet.seq - (not syn)) % (1 << 32)
         self.tracker.count("syns", syn)
-        if syn and (mine.first is None or (mine.is_untouched and not rst)):
-            mine.isn = packet.seq
-            mine.first = (packet.seq + 1) % (1 << 32)
         if syn and not mine.syn:
             mine.syn = True
+            if mine.first is None:
+                mine.isn = packet.seq
+                mine.first = (packet.seq + 1) % (1 << 32)
             if not self.by_syn:
                 self.by_syn, self.client = True, 1 - side if ack else side
         if self.status == ATTEMPT and not rst and (ack or not syn):

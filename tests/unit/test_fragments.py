@@ -253,9 +253,16 @@ def test_any_bytes(packets: list[bytes]) -> None:
 class DecodedBatch:
     """Frames decoded, and their fragments put together."""
 
-    def __init__(self, frames: list[bytes], room: int = 0, reassembler: Reassembler | None = None):
+    def __init__(
+        self,
+        frames: list[bytes],
+        room: int = 0,
+        reassembler: Reassembler | None = None,
+        wirelen: int | None = None,
+    ):
         self.records = np.zeros(len(frames), RECORD)
-        self.records["caplen"] = self.records["wirelen"] = [len(frame) for frame in frames]
+        self.records["caplen"] = [len(frame) for frame in frames]
+        self.records["wirelen"] = self.records["caplen"] if wirelen is None else wirelen
         self.records["off"] = np.cumsum(self.records["caplen"]) - self.records["caplen"]
         self.records["ts_ns"] = 1000 + np.arange(len(frames))
         self.records["link"], self.records["source"] = 1, 4
@@ -326,6 +333,12 @@ def test_a_datagram_can_be_anything() -> None:
     assert batch.packets["status"].tolist() == [FRAGMENT_HELD, 3]
     batch = DecodedBatch([b.ethernet(p) for p in b.fragments4(A4, B4, 6, bytes(64), 32)])
     assert DECODE_STATUSES[batch.packets["status"][1]] == "malformed"
+
+
+def test_wire_lengths_that_add_up_to_more_than_a_row_holds() -> None:
+    batch = DecodedBatch([b.ethernet(packet) for packet in PIECES4], wirelen=0xFFFFFFF0)
+    assert int(batch.packets["wirelen"][-1]) == 0xFFFFFFFF
+    assert batch.payload(batch.packets[-1]) == PAYLOAD
 
 
 def test_read_only_bytes_are_copied() -> None:

@@ -147,12 +147,10 @@ def tcp_state(t: Any, row: Any, direction: Any, packet: Any) -> Any:
         mine.isn = np.uint32(packet.seq - np.uint32(0 if flags & SYN else 1))
     if flags & SYN:
         t.counters[C_SYNS] += ONE
-        untouched = mine.offset == 0 and mine.held == 0 and mine.marks & SAW_ACK == 0
-        if mine.marks & STARTED == 0 or (untouched and flags & RST == 0):
-            # the last of several numbers is the one: nobody has taken up an earlier one
-            mine.isn = packet.seq
-            mine.next_seq = np.uint32(packet.seq + np.uint32(1))
         if mine.marks & SAW_SYN == 0:
+            if mine.marks & STARTED == 0:
+                mine.isn = packet.seq
+                mine.next_seq = np.uint32(packet.seq + np.uint32(1))
             mine.marks |= np.uint8(STARTED | SAW_SYN)
             if flow.told_by & 15 != CLIENT_BY_SYN:
                 flow.told_by = np.uint8((flow.told_by & 0xF0) | CLIENT_BY_SYN)
