@@ -1,5 +1,6 @@
 """The coordinator as the launcher sees it: what it answers, or nothing when it does not."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -28,10 +29,16 @@ class Remote:
         return None
 
     def count_streams(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Streams of each protocol and of each service."""
-        protocols = {name: self._total("protocol", name) for name in PROTOCOLS.values()}
-        return protocols, {name: self._total("service", name) for name in SERVICES if name}
+        """Streams of each protocol and of each service; none where nobody answers any more."""
+        protocols = self._totals("protocol", tuple(PROTOCOLS.values()))
+        return protocols, self._totals("service", SERVICES[1:]) if protocols else {}
 
-    def _total(self, field: str, value: str) -> int:
-        query = {"filter": {field: value, "include_hidden": True}, "limit": 1}
-        return int((self.ask("streams", query) or {}).get("total", 0))
+    def _totals(self, field: str, values: Sequence[str]) -> dict[str, int]:
+        result = {}
+        for value in values:
+            query = {"filter": {field: value, "include_hidden": True}, "limit": 1}
+            answer = self.ask("streams", query)
+            if answer is None:
+                break
+            result[value] = int(answer.get("total", 0))
+        return result

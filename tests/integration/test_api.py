@@ -725,6 +725,11 @@ def test_metrics_on_an_address_of_their_own(run_dir: str) -> None:
         assert 'flowmate_api_requests_total{route="other",status="4xx"} 1.0' in text
 
 
+def test_without_a_parser_there_are_no_messages(alone: Api) -> None:
+    assert alone.get("/api/messages", protocol="dns") == {"messages": [], "next_cursor": None}
+    alone.error("/api/messages?limit=0", 400)
+
+
 def test_openapi_names_every_route_and_only_the_one_error(alone: Api) -> None:
     schema = alone.get("/api/openapi.json")
     assert set(schema["paths"]) == {
@@ -732,6 +737,7 @@ def test_openapi_names_every_route_and_only_the_one_error(alone: Api) -> None:
         "/api/streams",
         "/api/streams/{id}",
         "/api/streams/{id}/content",
+        "/api/messages",
         "/api/live/deltas",
         "/api/live/events",
     }

@@ -283,3 +283,27 @@ def test_services_end_when_the_launcher_is_killed(tree: Tree) -> None:
         heard(process, "capture ")
         process.kill()
         process.communicate(timeout=30)  # returns when nobody holds the pipes any more
+
+
+def test_a_coordinator_that_crashes_is_named_at_once(tree: Tree) -> None:
+    with tree.start("--pcap", "a.pcap", FAKE_HOLD="1") as process:
+        heard(process, "capture ")
+        [coordinator] = [
+            int(stat.parent.name)
+            for stat in Path("/proc").glob("[0-9]*/stat")
+            if is_coordinator_of(process.pid, stat)
+        ]
+        os.kill(coordinator, signal.SIGKILL)
+        err = process.communicate(timeout=30)[1]
+    assert process.returncode == 70
+    assert "coordinator ended early (killed by SIGKILL)" in err
+
+
+def is_coordinator_of(launcher: int, stat: Path) -> bool:
+    try:
+        parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        return parent == launcher and b"services.coordinator" in (
+            stat.with_name("cmdline").read_bytes()
+        )
+    except OSError:
+        return False
