@@ -727,7 +727,7 @@ def test_metrics_on_an_address_of_their_own(run_dir: str) -> None:
 
 def test_without_a_parser_there_are_no_messages(alone: Api) -> None:
     assert alone.get("/api/messages", protocol="dns") == {"messages": [], "next_cursor": None}
-    alone.error("/api/messages?limit=0", 400)
+    alone.error("/api/messages", 400, limit=0)
 
 
 def test_openapi_names_every_route_and_only_the_one_error(alone: Api) -> None:

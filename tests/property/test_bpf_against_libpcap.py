@@ -1,5 +1,6 @@
 """The BPF kernel keeps what libpcap's own machine keeps, and what the plain twin keeps."""
 
+import logging
 import random
 
 import numpy as np
@@ -256,6 +257,7 @@ def test_a_bad_filter_is_the_users_mistake(expression: str, told: str) -> None:
 
 def test_a_filter_for_other_link_types_only(caplog: pytest.LogCaptureFixture) -> None:
     """It is right for 802.11; Ethernet packets are filtered out, which is said once."""
+    caplog.set_level(logging.WARNING, logger="services.capture.bpf")
     capture_filter = CaptureFilter("wlan type mgt")
     for _ in range(3):
         kept = capture_filter.apply(batch_of([(1, bytes(60)), (105, bytes(60)), (1, b"")]))

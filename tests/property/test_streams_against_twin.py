@@ -443,6 +443,17 @@ def test_an_answer_with_another_number_is_the_same_conversation() -> None:
     assert only([packets[1], *packets[3:]])["stream_bytes"] == [2, 0]
 
 
+@pytest.mark.parametrize(("ack", "end"), [(4, 2), (5, 7), (6, 7), (7, 7)])
+def test_a_hole_is_a_gap_when_the_peer_has_what_was_in_it(ack: int, end: int) -> None:
+    """Acknowledging up to the byte behind it is enough (RFC 9293 §3.4)."""
+    packets = [segment(0, 0, b"01"), segment(0, 5, b"56"), segment(1, 9, flags=ACK, ack=ack)]
+    assert_same(packets, [], small())
+    run = ShardRun(small())
+    run.take(packets)
+    (stream_id,) = {int(event["stream_id"]) for event in run.events()}
+    assert run.window(stream_id, 0).end_of_stream == end
+
+
 @pytest.mark.parametrize("ticks", [False, True])
 def test_an_attempt_that_was_idle_is_over_whether_the_sweep_saw_it_or_not(ticks: bool) -> None:
     late = START_NS + 5 * SECOND_NS

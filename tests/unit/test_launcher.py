@@ -1,5 +1,6 @@
 """The launcher: its commands, and a local run over services that are a few lines each."""
 
+import os
 import re
 import signal
 import socket
