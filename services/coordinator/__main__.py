@@ -34,7 +34,7 @@ ROOM_S = 0.020  # waited for a sink with a full queue before requests are looked
 REQUESTS_A_TURN = 64
 WATCH_S = 0.1
 FINISHING_MS = 5
-QUIET_S = 0.3  # after a signal: no events for this long, and all have arrived
+QUIET_S = 1.0  # after a signal: no events for this long, and all have arrived
 DRAIN_S = 3.0  # after a signal: longest
 
 
@@ -108,7 +108,8 @@ class Coordinator:
         loop.every(self.settings.health_interval_ms / 1000, self._tell_health)
         while not self.stop.requested:
             self._turn(loop)
-        deadline = time.monotonic() + DRAIN_S
+        self.events_at = time.monotonic()
+        deadline = self.events_at + DRAIN_S
         while not self._has_drained() and time.monotonic() < deadline:
             self._turn(loop)
         self._close()
@@ -122,9 +123,10 @@ class Coordinator:
             self._watch()
 
     def _has_drained(self) -> bool:
+        now = time.monotonic()
         if self.health.run_status in ENDED:
             return True
-        quiet = time.monotonic() - self.events_at > QUIET_S
+        quiet = not self.shards.may_tell_more(now) or now - self.events_at > QUIET_S
         return quiet and not self.health.is_finishing
 
     def _close(self) -> None:

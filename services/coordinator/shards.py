@@ -195,3 +195,7 @@ class Shards:
     @property
     def all_ended(self) -> bool:
         return all(shard.ended for shard in self.all)
+
+    def may_tell_more(self, now: float) -> bool:
+        """Whether a shard is there that has not told its end."""
+        return any(s.instance and not s.ended and not s.is_lost(now) for s in self.all)

@@ -24,6 +24,7 @@ from shared.wire import Bus, LaneReceiver, Received, open_socket
 
 REGISTER_RETRY_S = 0.2
 HEARTBEAT_S = 0.5
+END_S, END_LOOK_MS = 0.5, 20  # after a signal, for the end of the input
 FAREWELL_S = 2.0  # after a signal, for the last events to be taken
 PAY_S = 0.02  # credits that found no peer are offered again
 BATCHES_A_TURN = 1  # requests are looked at after each: a read waits for one batch at most
@@ -218,6 +219,7 @@ class Shard:
             return EXIT_OK
         while not self.stop.requested:
             self.loop.turn()
+        self._await_end()
         if not self.ended:
             self.worker.finish()  # every stream's last event has its final numbers
         if time.monotonic() > self.leave_by:
@@ -226,6 +228,12 @@ class Shard:
         self.lanes.close()
         self.context.destroy(linger=500)
         return EXIT_OK
+
+    def _await_end(self) -> None:
+        """Capture may have been told to stop just now as well; its last batches are under way."""
+        deadline = time.monotonic() + END_S
+        while not self.ended and time.monotonic() < deadline:
+            self.loop.turn(END_LOOK_MS)
 
 
 def main(settings: Settings, stop: Stop) -> int:

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,9 @@ import pytest
 from tests import builders as b
 from tests.e2e.run import (
     COMMAND,
+    LOOK_SECONDS,
     RUN_SECONDS,
+    STOP_SECONDS,
     Served,
     environ,
     events_of,
@@ -190,6 +192,39 @@ def test_a_service_that_dies_ends_the_run_in_order(
     assert kinds["stream_open"] == 5
     assert kinds["stream_close"] == (5 if service == "api" else 0)
     assert_nothing_is_left(run.process.pid, folder)
+
+
+def test_services_that_are_told_to_stop_at_once_close_every_stream(tmp_path: Path) -> None:
+    """As containers are: nobody knows who is told first."""
+    (tmp_path / "run").mkdir()
+    env = environ({"FLOWMATE_RUN_DIR": "run", "FLOWMATE_WORKERS": "2"})
+    output = tmp_path / "out.jsonl"
+    lines = ("coordinator --output out.jsonl", "shard", "shard", "capture --pcap -")
+    with ExitStack() as stack:
+        services = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [COMMAND, *line.split()], cwd=tmp_path, env=env, stdin=subprocess.PIPE
+                )
+            )
+            for line in lines
+        ]
+        for service in services:
+            stack.callback(service.kill)
+        pipe = services[-1].stdin
+        assert pipe is not None
+        frames = [b.tcp4("10.0.0.1", port, "10.0.0.2", 80, b"mid") for port in range(1, 101)]
+        pipe.write(b.pcap_bytes([(START_NS + i * STEP_NS, f) for i, f in enumerate(frames)]))
+        pipe.flush()
+        deadline = time.monotonic() + RUN_SECONDS
+        while not (output.exists() and "stream_open" in output.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(LOOK_SECONDS)
+        for service in services:
+            service.send_signal(signal.SIGTERM)
+        assert [service.wait(STOP_SECONDS) for service in services] == [0, 0, 0, 0]
+    kinds = Counter(event["event"] for event in events_of(output))
+    assert kinds["stream_open"] == kinds["stream_close"] == 100
 
 
 def test_a_signal_when_all_is_done_changes_nothing(run: Served, tmp_path: Path) -> None:

@@ -443,6 +443,38 @@ def test_an_answer_with_another_number_is_the_same_conversation() -> None:
     assert only([packets[1], *packets[3:]])["stream_bytes"] == [2, 0]
 
 
+@pytest.mark.parametrize("number", [0, 1234])
+def test_a_syn_from_a_side_that_was_silent(number: int) -> None:
+    """The other side was in the middle of something: that was another conversation."""
+    run = ShardRun(small())
+    run.take([segment(1, 70, b"before"), segment(0, number, flags=SYN)])
+    run.finish()
+    assert [final["client"] for final in run.final().values()] == [0, 0]
+    assert [final["status"] for final in run.final().values()] == ["open", "attempt"]
+
+
+@pytest.mark.parametrize(
+    ("far", "status"), [(1 << 20, "reset"), ((1 << 20) + 1, "open"), (-(1 << 20) - 1, "open")]
+)
+def test_a_reset_from_far_away_is_not_believed(far: int, status: str) -> None:
+    """RFC 5961 §3, with a window as large as there may be."""
+    reset = segment(0, (3 + far) % (1 << 32), flags=RST)
+    assert only([segment(0, 0, b"abc"), reset])["status"] == status
+
+
+def test_a_keep_alive_is_no_data() -> None:
+    """One byte before the next one, of any content (RFC 9293 §3.8.4)."""
+    final = only([segment(0, 0, b"abc"), segment(0, 2, b"\0"), segment(0, 3, b"d")])
+    assert (final["retransmissions"], final["conflicts"]) == ([0, 0], [0, 0])
+    assert final["stream_bytes"] == [4, 0]
+
+
+def test_a_repeated_byte_with_new_ones_behind_it_is_no_keep_alive() -> None:
+    """Though the capture has only the first of them."""
+    final = only([segment(0, 0, b"abc"), segment(0, 2, b"c", wire=4), segment(0, 6, b"g")])
+    assert (final["stream_bytes"], final["gap_bytes"]) == ([4, 0], [3, 0])
+
+
 @pytest.mark.parametrize(("ack", "end"), [(4, 2), (5, 7), (6, 7), (7, 7)])
 def test_a_hole_is_a_gap_when_the_peer_has_what_was_in_it(ack: int, end: int) -> None:
     """Acknowledging up to the byte behind it is enough (RFC 9293 §3.4)."""
