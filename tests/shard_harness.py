@@ -1,7 +1,6 @@
 """A shard without sockets: packets from a simple description in; events, previews, content out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -28,7 +27,8 @@ from shared.columns import (
 from shared.flow_key import Endpoint, FlowKey
 from shared.settings import Settings
 from tests.reference.flow_hash import flow_hash
-from tests.reference.streams import Limits, Packet
+from tests.reference.reassembly import Limits
+from tests.reference.streams import Packet, Stream, Tracker
 
 Batch = tuple[NDArray[np.void], NDArray[np.uint8]]  # PACKET rows, payload
 
@@ -94,33 +94,12 @@ def in_batches(packets: Sequence[Packet], cuts: Iterable[int]) -> Iterator[Seque
         yield packets[start:stop]
 
 
-@dataclass
-class Told:
-    """What a worker told, message by message."""
-
-    events: list[NDArray[np.void]] = field(default_factory=list)
-    previews: list[tuple[int, int, int, bytes]] = field(default_factory=list)
-
-    def take(
-        self, events: NDArray[np.void], previews: NDArray[np.void], octets: NDArray[np.uint8]
-    ) -> None:
-        """Keep it, with the stream's id in place of the row: a row is one stream in a message."""
-        self.events.append(np.array(events))
-        for piece in previews:
-            self.previews.append(
-                (
-                    int(piece["row"]), int(piece["dir"]), int(piece["start"]),
-                    octets[piece["off"] : piece["off"] + piece["len"]].tobytes(),
-                )
-            )  # fmt: skip
-
-
 class ShardRun:
     """One shard: feed it, then look at what it told and kept."""
 
     def __init__(self, settings: Settings | None = None, shard: int = 0, shards: int = 1) -> None:
         self.tables = Tables(settings or small(), shards)
-        self.told = Told()
+        self.messages: list[NDArray[np.void]] = []  # the events of each
         self.worker = Worker(self.tables, shard, self._tell)
         self.reader = ContentReader(self.tables)
         self.now_ns = 0
@@ -129,7 +108,7 @@ class ShardRun:
     def _tell(
         self, events: NDArray[np.void], previews: NDArray[np.void], octets: NDArray[np.uint8]
     ) -> None:
-        self.told.take(events, previews, octets)
+        self.messages.append(np.array(events))
         for event in events[events["kind"] == EVENT_OPEN]:  # perhaps told again
             for side in (0, 1):
                 self.preview.pop((int(event["stream_id"]), side), None)
@@ -163,7 +142,7 @@ class ShardRun:
         """All events, or those of a kind, in the order they were told."""
         return [
             event
-            for message in self.told.events
+            for message in self.messages
             for event in message
             if kind is None or event["kind"] == kind
         ]
@@ -211,6 +190,43 @@ def readable(event: np.void) -> dict[str, Any]:
         "service": SERVICES[event["service"]],
         "service_from": SERVICE_SOURCES[event["service_from"]],
     }
+
+
+ABOUT_MEMORY = {
+    "flow_rows", "flow_rows_max", "content_used_bytes", "content_budget_bytes", "content_bytes",
+    "groups",
+}  # fmt: skip
+
+
+def assert_same(packets: Sequence[Packet], cuts: Sequence[int], settings: Settings) -> None:
+    """One shard, its batches cut at `cuts`, against the twin, after each batch and at the end."""
+    run = ShardRun(settings)
+    twin = Tracker(limits_of(run.tables))
+    for batch in in_batches(packets, cuts):
+        run.take(batch)
+        twin.take(batch)
+        for stream in twin.streams:
+            if stream.reason or not stream.is_idle(run.now_ns):  # else the sweep may be ahead
+                assert_same_content(run, stream)
+    run.finish()
+    twin.finish(run.now_ns)
+    assert run.final() == twin.final()
+    check_events(run)
+    check_totals(run)
+    stats = run.stats()
+    assert {name: stats[name] for name in twin.counters} == twin.counters
+    unseen = set(stats) - set(twin.counters) - ABOUT_MEMORY
+    assert {name: stats[name] for name in unseen} == dict.fromkeys(unseen, 0)
+    for stream in twin.streams:
+        assert_same_content(run, stream)
+
+
+def assert_same_content(run: ShardRun, stream: Stream) -> None:
+    for side in (0, 1):
+        direction = stream.directions[side]
+        assert run.segments(stream.stream_id, side) == direction.segments()
+        assert run.window(stream.stream_id, side).end_of_stream == direction.next
+        assert run.preview.get((stream.stream_id, side), {}) == stream.preview(side)
 
 
 def check_events(run: ShardRun) -> None:

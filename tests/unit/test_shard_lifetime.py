@@ -190,7 +190,7 @@ def test_the_row_of_a_stream_is_free_only_after_it_was_told() -> None:
     run = ShardRun(small(max_flows=2))
     run.take([udp(port=port, at=port) for port in range(1, 30)])
     run.finish()
-    for message in run.told.events:
+    for message in run.messages:
         owners: dict[int, set[int]] = {}
         for event in message:
             owners.setdefault(int(event["row"]), set()).add(int(event["stream_id"]))
@@ -257,10 +257,10 @@ def test_more_streams_than_a_message_has_room_for_are_told_again() -> None:
     run = ShardRun(small(max_flows=20_000, batch_size=64))
     for first in range(0, 20_000, 1000):
         run.take([udp(port=port) for port in range(first + 1, first + 1001)])
-    run.told.events.clear()
+    run.messages.clear()
     run.worker.tell_all_again()
     assert len(run.events(EVENT_OPEN)) == 20_000
-    assert max(message.size for message in run.told.events) <= run.tables.dirty.size
+    assert max(message.size for message in run.messages) <= run.tables.dirty.size
     run.finish()
     assert len(run.final()) == 20_000
 
@@ -271,7 +271,7 @@ def test_nothing_is_told_of_nothing() -> None:
     run.take([])
     run.worker.tell_all_again()
     run.finish()
-    assert run.told.events == []
+    assert run.messages == []
 
 
 # ------------------------------------------------------------------------------------- bounds
