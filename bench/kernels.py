@@ -33,6 +33,7 @@ from services.coordinator.kernels.jsonl_lines import LINE_MAX, format_events
 from services.coordinator.view import Inventory
 from services.shard.tables import Tables
 from services.shard.worker import Worker
+from shared.batch import EventBatch
 from shared.columns import DECODE_STATUSES, EVENT, FRAGMENT_HELD, PACKET
 from shared.kernels.headers import decode
 from shared.settings import Settings
@@ -130,9 +131,8 @@ class Chain:
         self.lines = np.zeros(LINES_AT_ONCE * LINE_MAX, np.uint8)
         self.format = self.clock.timed("format_events", format_events)
 
-    def _tell(
-        self, events: NDArray[np.void], pieces: NDArray[np.void], octets: NDArray[np.uint8]
-    ) -> None:
+    def _tell(self, told: EventBatch) -> None:
+        events, pieces, octets = told.events, told.previews, told.preview_bytes
         self.events += events.size
         # the socket's copy
         mine = np.frombuffer(self.copy(events), EVENT)

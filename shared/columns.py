@@ -255,7 +255,8 @@ EVENT = np.dtype(
         ("service_from", "u1"),
         ("content_kind", "u1", 3),  # of the stream, a_to_b, b_to_a
         ("shard", "u1"),
-        ("pad", "u1", 4),
+        ("messages", "<u4"),  # that parsers found so far
+        ("pad", "<u4"),
     ],
     align=True,
 )
@@ -280,6 +281,132 @@ PREVIEW = np.dtype(
 )
 Previews = Annotated[NDArray[np.void], "in", PREVIEW]
 OutPreviews = Annotated[NDArray[np.void], "out", PREVIEW]
+
+# --------------------------------------------------------------------------------------------
+# A message that a parser found: where it lies, and what is asked of it most. 112 bytes. Offsets are
+# logical, of its direction; what its header says in full is read from the content when asked for.
+MESSAGE = np.dtype(
+    [
+        ("stream_id", "<u8"),
+        ("ts_ns", "<i8"),  # of its first byte
+        ("start", "<u8"),  # first byte; the header begins here
+        ("header_end", "<u8"),
+        ("body_start", "<u8"),
+        ("body_end", "<u8"),  # known when the status is not MESSAGE_OPEN
+        ("end", "<u8"),  # behind its last byte, trailers and padding included
+        ("text", "<u8"),  # first byte of its text: position in the text ring, or in a frame
+        ("value", "<u8"),  # a number that its protocol names
+        ("row", "<u4"),  # row in the shard's flow table
+        ("ordinal", "<u4"),  # of the messages of its stream, from 0
+        ("previous", "<u4"),  # low half of 1 + number of the stream's message before; 0 = none
+        ("pair", "<u4"),  # 1 + ordinal of the request it answers, or of its answer; 0 = none
+        ("code", "<u2"),  # a code that its protocol names
+        ("text_len", "<u2"),  # bytes of text: summary, then name
+        ("name_len", "<u2"),  # how many of them, the last ones, are the name (host, SNI, question)
+        ("protocol", "u1"),  # index into MESSAGE_PROTOCOLS
+        ("kind", "u1"),  # index into MESSAGE_KINDS
+        ("dir", "u1"),
+        ("status", "u1"),  # index into MESSAGE_STATUSES
+        ("framing", "u1"),  # how the body's end is known; its protocol names the values
+        ("marks", "u1"),  # bits that its protocol names; MESSAGE_GAP is everybody's
+        ("note", "u1"),  # index into MESSAGE_NOTES: why it is partial or wrong
+        ("pad", "u1", 5),
+    ],
+    align=True,
+)
+Messages = Annotated[NDArray[np.void], "in", MESSAGE]
+OutMessages = Annotated[NDArray[np.void], "out", MESSAGE]
+MESSAGE_PROTOCOLS = ("", "http1", "dns", "tls", "websocket", "analyzer")
+(NO_PARSER, HTTP1, DNS_MESSAGES, TLS_RECORDS, WEBSOCKET, ANALYZER) = range(len(MESSAGE_PROTOCOLS))
+MESSAGE_KINDS = (
+    "", "request", "response", "frame", "client_hello", "server_hello", "certificate", "alert",
+    "finding",
+)  # fmt: skip
+(
+    NO_KIND, REQUEST, RESPONSE, FRAME, CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, ALERT, FINDING,
+) = range(len(MESSAGE_KINDS))  # fmt: skip
+MESSAGE_STATUSES = ("open", "complete", "partial", "parse_error")
+MESSAGE_OPEN, MESSAGE_COMPLETE, MESSAGE_PARTIAL, MESSAGE_ERROR = range(4)
+MESSAGE_GAP = 128  # bytes of it are missing
+MESSAGE_NOTES = (
+    "", "gap", "end_of_stream", "too_long", "bad_start_line", "bad_header", "bad_length",
+    "bad_chunk", "bad_frame", "bad_record", "bad_name", "truncated", "content_lost",
+)  # fmt: skip
+(
+    NO_NOTE, NOTE_GAP, NOTE_END, NOTE_TOO_LONG, NOTE_START_LINE, NOTE_HEADER, NOTE_LENGTH,
+    NOTE_CHUNK, NOTE_FRAME, NOTE_RECORD, NOTE_NAME, NOTE_TRUNCATED, NOTE_LOST,
+) = range(len(MESSAGE_NOTES))  # fmt: skip
+MESSAGE_TEXT_MAX = 512  # bytes of one message's text: summary and name
+
+# Where a parser is in a stream: one row for each stream that has one. 136 bytes. `work` is the
+# protocol's own and named in its file.
+PARSER = np.dtype(
+    [
+        ("next", "<u8", 2),  # logical offset of the next byte to look at, by direction; it may be
+        # ahead of what has arrived: bytes of a body are passed over
+        ("wait", "<u8", 2),  # nothing can be told before the byte before this offset is there
+        ("open", "<u8", 2),  # 1 + number of the message that is being filled; 0 = none
+        ("work", "<u8", 10),
+        ("row", "<u4"),  # row in the flow table
+        ("protocol", "u1"),  # index into MESSAGE_PROTOCOLS; NO_PARSER = it gave up
+        ("phase", "u1", 2),  # by direction; the protocol names them, 0 at first
+        ("pad", "u1"),
+    ],
+    align=True,
+)
+Parsers = Annotated[NDArray[np.void], "out", PARSER]
+
+# Who talked: goes beside rows that name a stream by its number only. 40 bytes.
+ENDPOINTS = np.dtype(
+    [
+        ("addr_a_hi", "<u8"),
+        ("addr_a_lo", "<u8"),
+        ("addr_b_hi", "<u8"),
+        ("addr_b_lo", "<u8"),
+        ("port_a", "<u2"),
+        ("port_b", "<u2"),
+        ("proto", "u1"),
+        ("family", "u1"),
+        ("client", "u1"),
+        ("pad", "u1"),
+    ],
+    align=True,
+)
+Endpoints = Annotated[NDArray[np.void], "in", ENDPOINTS]
+OutEndpoints = Annotated[NDArray[np.void], "out", ENDPOINTS]
+
+# A pattern's match in a stream, final: told once, for the sinks. 48 bytes.
+MATCH = np.dtype(
+    [
+        ("stream_id", "<u8"),
+        ("start", "<u8"),  # logical offsets [start, end)
+        ("end", "<u8"),
+        ("ts_ns", "<i8"),  # of the extent in which it ends
+        ("pattern", "<u4"),  # id
+        ("row", "<u4"),
+        ("off", "<u4"),  # first of its bytes in the frame of match bytes
+        ("len", "<u2"),  # of them, at most MATCH_BYTES
+        ("dir", "u1"),
+        ("kind", "u1"),  # index into PATTERN_KINDS
+    ],
+    align=True,
+)
+Matches = Annotated[NDArray[np.void], "in", MATCH]
+PATTERN_KINDS = ("substring", "regex", "binary")
+MATCH_BYTES = 256
+
+# How many matches of a pattern a stream has now; 0 = none any more. 24 bytes.
+PAIR = np.dtype(
+    [
+        ("stream_id", "<u8"),
+        ("row", "<u4"),
+        ("pattern", "<u4"),
+        ("count", "<u4"),
+        ("pad", "<u4"),
+    ],
+    align=True,
+)
+Pairs = Annotated[NDArray[np.void], "in", PAIR]
 
 # What the coordinator adds to a stream's last event when it answers. 24 bytes.
 VIEW = np.dtype(
@@ -338,5 +465,10 @@ for _dtype, _size in (
     (EVENT, 184),
     (PREVIEW, 16),
     (VIEW, 24),
+    (MESSAGE, 112),
+    (PARSER, 136),
+    (ENDPOINTS, 40),
+    (MATCH, 48),
+    (PAIR, 24),
 ):
     assert _dtype.itemsize == _size, (_dtype.names, _dtype.itemsize, _size)

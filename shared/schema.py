@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgpack
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Count = Annotated[int, Field(ge=0)]
 Model = TypeVar("Model", bound="Message")
@@ -75,7 +75,8 @@ class Credit(Message):
 
 # -------------------------------------------------------------------- shard -> coordinator
 class EventsHeader(Message):
-    """Stream events of one shard. Frames: header, EVENT rows, PREVIEW rows, preview bytes."""
+    """What one shard saw. Frames: header, EVENT rows, PREVIEW rows, preview bytes, MESSAGE rows,
+    their ENDPOINTS, their text, MATCH rows, their ENDPOINTS, their bytes, PAIR rows."""
 
     kind: Literal["events", "end"]
     seq: Count  # of this shard's instance, without holes
@@ -84,6 +85,9 @@ class EventsHeader(Message):
     snapshot: bool = False  # rows were sent before; told again to a coordinator that restarted
     events: Count = 0
     previews: Count = 0
+    messages: Count = 0
+    matches: Count = 0
+    pairs: Count = 0
     now_ns: int = 0
     stats: dict[str, int] = {}  # the shard's counters and gauges; names as in its metrics
 
@@ -144,6 +148,34 @@ class Reply(Message):
     error: Refusal | None = None
 
 
+class Pattern(Message):
+    """What is looked for in content. The coordinator has the list; shards ask for it (`patterns`)
+    when a heartbeat's reply names a version that they do not have."""
+
+    id: int = Field(ge=1)
+    name: str
+    kind: Literal["substring", "regex", "binary"]
+    value: str  # substring: its UTF-8 bytes; binary: hexadecimal
+    color: str = ""
+    direction: Literal["any", "client", "server"] = "any"
+    services: list[str] = []  # empty = all
+    enabled: bool = True
+
+
+class PatternReport(Message):
+    """How a pattern fares in one shard; goes with its heartbeats. Totals, not differences."""
+
+    id: Count
+    matches: Count = 0
+    over_limit: Count = 0  # matches that a cap left out
+    timeouts: Count = 0  # scans that took too long: those streams are not searched any more
+    skipped: Count = 0  # scans left out because the pattern had used up its share of time
+    scanned_bytes: Count = 0  # of retained content, since the pattern came or changed
+    todo_bytes: Count = 0
+    state: str = "active"  # active | scanning | slow | failed
+    trouble: str = ""  # a sentence
+
+
 class StreamFilter(Message):
     """Which streams to list; all given fields must hold (AND)."""
 
@@ -162,6 +194,8 @@ class StreamFilter(Message):
     until_us: int | None = None
     tag: str | None = None
     text: str | None = None
+    profile: str | None = None
+    pattern_id: int | None = Field(None, ge=0)
 
 
 class StreamsQuery(Message):
@@ -181,3 +215,54 @@ class ContentQuery(Message):
     direction: int = Field(ge=0, le=1)
     start: Count = 0
     len: int = Field(65536, ge=0)
+
+
+class MessagesQuery(Message):
+    """Messages of one stream, in the order in which they began. Reply: MESSAGE rows, their text,
+    and (`header_bytes` of each in the result) the headers that are retained."""
+
+    stream_id: Count
+    row: Count
+    first: Count = 0  # ordinal
+    limit: int = Field(100, ge=1, le=512)
+
+
+class MessageFilter(Message):
+    """Which messages of a shard; all given fields must hold (AND)."""
+
+    protocol: str | None = None
+    kind: str | None = None
+    host: str | None = None
+    status: int | None = None
+    text: str | None = None
+
+
+class MessageSearch(Message):
+    """Messages of all streams of a shard, newest first, before number `before`."""
+
+    filter: MessageFilter = MessageFilter()
+    before: int | None = Field(None, ge=0)
+    limit: int = Field(100, ge=1, le=512)
+
+
+class ConversationQuery(Message):
+    """Turns of one stream in time order. Reply: turns in the result, their bytes behind it."""
+
+    stream_id: Count
+    row: Count
+    cursor: Count = 0
+    limit: int = Field(100, ge=1, le=512)
+    len: int = Field(65536, ge=0)  # bytes of one turn
+
+
+class SearchStart(Message):
+    """An ad-hoc search over what one shard retains. rows: (row u4, stream_id u8) of the streams to
+    look at, packed; empty and `everywhere` = all."""
+
+    search: str
+    kind: Literal["substring", "regex", "binary"]
+    value: str
+    direction: Literal["any", "client", "server"] = "any"
+    everywhere: bool = True
+    rows: bytes = b""
+    limit: int = Field(1000, ge=1, le=10000)  # hits kept

@@ -175,7 +175,82 @@ class Settings(BaseModel):
         False, "no rows and no events of streams", ("shard", "coordinator")
     )
     disable_stream_content: bool = setting(False, "retain no payload", ("shard",))
+    # parsers and patterns
+    disable_stream_view: bool = setting(
+        False, "no patterns, no matches, no search", ("shard", "coordinator")
+    )
+    disable_stream_parser: bool = setting(False, "no messages", ("shard",))
+    max_messages: int = setting(
+        524288,
+        "messages that are kept, over all shards; the oldest go first",
+        ("shard",),
+        "messages",
+        ge=1,
+        le=1 << 30,
+    )
+    max_parser_states: int = setting(
+        131072,
+        "streams that are parsed at a time, over all shards",
+        ("shard",),
+        "streams",
+        ge=1,
+        le=1 << 26,
+    )
+    max_parser_messages_per_chunk: int = setting(
+        512,
+        "messages that one chunk of payload may have; more are counted and left out",
+        ("shard",),
+        "messages",
+        ge=1,
+        le=1 << 20,
+    )
+    max_http1_header_bytes: int = setting(
+        65536, "longest header of an HTTP message", ("shard",), "bytes", ge=256, le=1 << 24
+    )
+    max_http1_buffer_bytes: int = setting(
+        8388608, "longest body that is decoded", ("api",), "bytes", ge=0, le=1 << 30
+    )
+    pattern: tuple[str, ...] = setting(
+        (),
+        "text to look for in content, byte by byte",
+        ("coordinator",),
+        metavar="TEXT",
+    )
+    regex: tuple[str, ...] = setting(
+        (), "regular expression to look for in content", ("coordinator",), metavar="REGEX"
+    )
+    binary_pattern: tuple[str, ...] = setting(
+        (), "bytes to look for in content, hexadecimal", ("coordinator",), metavar="HEX"
+    )
+    max_pattern_matches_per_stream: int = setting(
+        1024, "matches that are kept of one stream", ("shard",), "matches", ge=1, le=1 << 24
+    )
+    max_pattern_matches_total: int = setting(
+        1000000,
+        "matches that are kept, over all shards",
+        ("shard",),
+        "matches",
+        ge=1,
+        le=1 << 28,
+    )
+    pattern_regex_window_bytes: int = setting(
+        4096,
+        "longest match of a pattern whose length has no bound",
+        ("shard",),
+        "bytes",
+        ge=16,
+        le=1 << 20,
+    )
     # coordinator
+    service_profile_file: str = setting(
+        "", "JSON or YAML file with profiles", ("coordinator",), metavar="FILE"
+    )
+    state_file: str = setting(
+        "",
+        "SQLite file that keeps favourites, hide rules, patterns, profiles and comments",
+        ("coordinator",),
+        metavar="FILE",
+    )
     output: str = setting(
         "",
         "JSONL events; - is standard output, nothing = <pcap>.jsonl or live.jsonl",
@@ -208,6 +283,25 @@ class Settings(BaseModel):
     )
     max_stream_slice_bytes: int = setting(
         65536, "content of one response", ("shard", "api"), "bytes", ge=1, le=16777216
+    )
+    max_stream_slice_highlights: int = setting(
+        4096, "matches shown in one response", ("shard", "api"), "matches", ge=0, le=1 << 20
+    )
+    max_stream_transform_bytes: int = setting(
+        1048576, "output of one transform", ("api",), "bytes", ge=1, le=1 << 28
+    )
+    max_stream_view_matches_per_stream: int = setting(
+        256, "matches of one stream in one response", ("api",), "matches", ge=1, le=1 << 16
+    )
+    stream_view_query_limit: int = setting(512, "rows of one page", ("api",), "rows", ge=1, le=512)
+    upload_dir: str = setting(
+        "",
+        "folder for uploaded captures; a folder of the run when empty",
+        ("api", "capture"),
+        metavar="DIR",
+    )
+    max_upload_bytes: int = setting(
+        10737418240, "longest capture that may be uploaded", ("api",), "bytes", ge=0, le=1 << 44
     )
     # api
     api_listen: str = setting(

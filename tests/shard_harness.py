@@ -12,6 +12,7 @@ from services.shard.content import ContentReader, Window
 from services.shard.kernels import state as s
 from services.shard.tables import Tables
 from services.shard.worker import Worker
+from shared.batch import EventBatch
 from shared.columns import (
     CONTENT_KINDS,
     EVENT_CLOSE,
@@ -103,12 +104,16 @@ class ShardRun:
         self.worker = Worker(self.tables, shard, self._tell)
         self.reader = ContentReader(self.tables)
         self.now_ns = 0
+        self.found: list[tuple[np.void, bytes]] = []  # MESSAGE rows as told, and their texts
         self.preview: dict[tuple[int, int], dict[int, int]] = {}  # (stream id, side) -> bytes
 
-    def _tell(
-        self, events: NDArray[np.void], previews: NDArray[np.void], octets: NDArray[np.uint8]
-    ) -> None:
+    def _tell(self, told: EventBatch) -> None:
+        events, previews, octets = told.events, told.previews, told.preview_bytes
         self.messages.append(np.array(events))
+        for row in told.messages:
+            begin = int(row["text"])
+            words = told.message_text[begin : begin + int(row["text_len"])].tobytes()
+            self.found.append((row.copy(), words))
         for event in events[events["kind"] == EVENT_OPEN]:  # perhaps told again
             for side in (0, 1):
                 self.preview.pop((int(event["stream_id"]), side), None)

@@ -13,7 +13,8 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from shared.columns import EVENT, PREVIEW
+from shared.batch import event_batch
+from shared.columns import EVENT
 from shared.schema import EventsHeader, Reply, Request, unpack
 from shared.wire import Bus, LaneSender, ask, open_socket, pack_reply, refusal
 from tests.conftest import ROOT, clean_environ
@@ -106,13 +107,13 @@ def read(frames: Sequence[bytes]) -> Told:
     header = unpack(EventsHeader, frames[0], "test")
     if header.kind == "end":
         return Told(header, np.empty(0, EVENT))
-    events, pieces = np.frombuffer(frames[1], EVENT), np.frombuffer(frames[2], PREVIEW)
-    assert (events.size, pieces.size) == (header.events, header.previews)
+    told = event_batch(header, frames[1:], "test")
+    octets = told.preview_bytes.tobytes()
     previews = [
-        (int(p["row"]), int(p["dir"]), int(p["start"]), frames[3][p["off"] :][: p["len"]])
-        for p in pieces
+        (int(p["row"]), int(p["dir"]), int(p["start"]), octets[p["off"] :][: p["len"]])
+        for p in told.previews
     ]
-    return Told(header, events, previews)
+    return Told(header, told.events, previews)
 
 
 class Site:

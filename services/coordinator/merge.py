@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from services.coordinator.shards import Shards
 from services.coordinator.sinks import Sink
 from services.coordinator.view import ROWS_MAX, Inventory
-from shared.columns import EVENT, PREVIEW
+from shared.batch import event_batch
 from shared.schema import EventsHeader, SchemaError, unpack
 
 EDGE = "events"
-NO_FRAME = b""
 
 
 class Merger:
@@ -28,28 +25,22 @@ class Merger:
         self.messages = 0
 
     def take(self, frames: Sequence[bytes], now: float) -> None:
-        """One message: header, EVENT rows, PREVIEW rows, preview bytes. now: monotonic seconds.
+        """One message: header and the frames of an `EventBatch`. now: monotonic seconds.
 
         Raises SchemaError for what is none; nothing of it is entered then.
         """
         header = unpack(EventsHeader, frames[0], EDGE)
-        rows, pieces, octets = (*frames[1:4], NO_FRAME, NO_FRAME, NO_FRAME)[:3]
-        if len(rows) != header.events * EVENT.itemsize:
-            raise SchemaError(f"{EDGE}: {header.events} events in {len(rows)} bytes")
-        if len(pieces) != header.previews * PREVIEW.itemsize:
-            raise SchemaError(f"{EDGE}: {header.previews} previews in {len(pieces)} bytes")
+        told = event_batch(header, frames[1:], EDGE)
+        events = told.events
         if header.shard >= len(self.shards.all):
             raise SchemaError(f"{EDGE}: there is no shard {header.shard}")
-        events = np.frombuffer(rows, EVENT)
         if events.size and int(events["row"].max()) >= ROWS_MAX:
             raise SchemaError(f"{EDGE}: a row of {ROWS_MAX} or more")
         if not self.shards.arrived(header, now):
             return
         self.messages += 1
         self.events += events.size
-        self.inventory.merge(
-            header.shard, events, np.frombuffer(pieces, PREVIEW), np.frombuffer(octets, np.uint8)
-        )
+        self.inventory.merge(header.shard, events, told.previews, told.preview_bytes)
         if not header.snapshot:
             for sink in self.sinks:
                 sink.put_events(events)

@@ -74,7 +74,7 @@ class Inventory:
                 }
             )
             rows = part.reshape(-1).view(row)
-            result |= {name: rows[name] for name in fields}
+            result |= {name: rows[name] for name in fields if name != "pad"}
         return result
 
     # ------------------------------------------------------------------------- numbers

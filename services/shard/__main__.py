@@ -7,14 +7,13 @@ import time
 import uuid
 from typing import Literal
 
-import numpy as np
 import zmq
-from numpy.typing import NDArray
 
 from services.shard.content import ContentReader
 from services.shard.requests import Requests
 from services.shard.tables import Tables
 from services.shard.worker import GAUGES, Worker
+from shared.batch import EventBatch
 from shared.errors import EXIT_OK, UserError
 from shared.metrics import Stats, serve
 from shared.schema import EventsHeader, Reply, Request, SchemaError, unpack
@@ -27,6 +26,7 @@ HEARTBEAT_S = 0.5
 END_S, END_LOOK_MS = 0.5, 20  # after a signal, for the end of the input
 FAREWELL_S = 2.0  # after a signal, for the last events to be taken
 PAY_S = 0.02  # credits that found no peer are offered again
+NOTHING = EventBatch()
 BATCHES_A_TURN = 1  # requests are looked at after each: a read waits for one batch at most
 
 
@@ -123,26 +123,22 @@ class Shard:
             self.worker.take(batch.rows, batch.payload, batch.header.now_ns)
             self.lanes.done(batch)
 
-    def _header(self, kind: Literal["events", "end"], events: int = 0, previews: int = 0) -> bytes:
+    def _header(self, kind: Literal["events", "end"], told: EventBatch = NOTHING) -> bytes:
         return EventsHeader(
             kind=kind,
             seq=self.seq,
             shard=self.index,
             instance=self.instance,
             snapshot=self.snapshot,
-            events=events,
-            previews=previews,
+            **told.counts(),
             now_ns=self.worker.now_ns,
             stats=self.worker.stats(),
         ).pack()
 
-    def _tell(
-        self, events: NDArray[np.void], previews: NDArray[np.void], octets: NDArray[np.uint8]
-    ) -> None:
+    def _tell(self, told: EventBatch) -> None:
         if self.settings.disable_stream_inventory:
             return
-        header = self._header("events", events.size, previews.size)
-        self._send(header, [events.tobytes(), previews.tobytes(), octets.tobytes()])
+        self._send(self._header("events", told), told.frames())
 
     def _send(self, header: bytes, columns: list[bytes]) -> None:
         """Wait for room in the coordinator's queue, and answer requests meanwhile."""

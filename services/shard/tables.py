@@ -12,10 +12,14 @@ from services.shard.kernels.services import HEAD_UPTO, port_services
 from shared.columns import (
     CHUNK,
     DIRECTION,
+    ENDPOINTS,
     EVENT,
     FLOW,
     GROUP,
     HELD,
+    MESSAGE,
+    MESSAGE_TEXT_MAX,
+    PARSER,
     PREVIEW,
     PREVIEW_BYTES,
 )
@@ -28,6 +32,9 @@ LONGEST_EXTENT = 65536
 NODES = 65535  # out-of-order pieces of all flows; a row names one in 16 bits
 GHOSTS = 1 << 18  # evicted flows whose incarnation is remembered
 QUIET_NS = 1_000_000_000
+TEXT_OF_MESSAGE = 96  # bytes of the text ring for each message of the ring
+FINISHED_MAX = 65536  # messages of one batch that are told
+TOLD_AT_ONCE = 8192
 
 
 def zeros(nbytes: int) -> NDArray[np.uint8]:
@@ -71,11 +78,31 @@ class Tables:
         self.state = np.zeros(s.STATE_LEN, np.uint64)
         self.counters = np.zeros(len(s.COUNTERS), np.uint64)
         self.port_service = port_services()
+        self._allocate_messages(settings, shards)
         self.ring_bytes = self.budget if self.retains else 1 << 20
         self.ring8 = zeros(self.ring_bytes)
         self.ring64 = self.ring8.view(np.uint64)
         self.config = self._config(settings, slots)
         self.columns = s.ShardColumns(*(getattr(self, name) for name in s.ShardColumns._fields))
+
+    def _allocate_messages(self, settings: Settings, shards: int) -> None:
+        """What parsers work on. Pages that no parser touches cost nothing."""
+        rows = settings.max_flows
+        self.parses = not (settings.disable_stream_parser or settings.disable_stream_inventory)
+        kept = max(64, settings.max_messages // shards) if self.parses else 1
+        parsers = max(1, settings.max_parser_states // shards) if self.parses else 1
+        self.parsers = rows_of(PARSER, parsers)
+        self.free_parsers = zeros(4 * parsers).view(np.uint32)
+        self.parser_of = zeros(4 * rows).view(np.uint32)
+        self.last_message = zeros(4 * rows).view(np.uint32)
+        self.message_count = zeros(4 * rows).view(np.uint32)
+        self.messages = rows_of(MESSAGE, kept)
+        self.text = zeros(max(kept * TEXT_OF_MESSAGE, 4 * MESSAGE_TEXT_MAX))
+        self.finished = zeros(8 * FINISHED_MAX).view(np.uint64)
+        self.told = rows_of(MESSAGE, TOLD_AT_ONCE)
+        self.told_ends = rows_of(ENDPOINTS, TOLD_AT_ONCE)
+        self.told_text = zeros(TOLD_AT_ONCE * TEXT_OF_MESSAGE + MESSAGE_TEXT_MAX)
+        self.unit = zeros(settings.max_http1_header_bytes + 65536)
 
     def _config(self, settings: Settings, slots: int) -> NDArray[np.int64]:
         config = np.zeros(s.CONFIG_LEN, np.int64)
@@ -94,6 +121,9 @@ class Tables:
         config[s.UPDATE_BYTES] = settings.stream_update_bytes
         config[s.QUIET_NS] = QUIET_NS
         config[s.STREAM_CAP] = settings.max_stream_content_bytes_per_stream
+        config[s.PARSES] = self.parses
+        config[s.MAX_HEADER] = settings.max_http1_header_bytes
+        config[s.MAX_IN_GROUP] = settings.max_parser_messages_per_chunk
         return config
 
     def used_content(self) -> int:

@@ -16,8 +16,10 @@ from services.shard.kernels.lifetime import (
     snapshot_rows,
     sweep,
 )
+from services.shard.kernels.parsing import assign_parsers, collect_messages, end_parsers
 from services.shard.kernels.track import track
 from services.shard.tables import Tables
+from shared.batch import EventBatch
 
 SWEEP_ROWS = 4096  # rows of the table looked at after each batch
 NO_BYTES = np.empty(0, np.uint8)
@@ -32,11 +34,12 @@ GAUGES = frozenset(
     }
 )  # of `stats`; all others only grow
 
-Tell = Callable[[NDArray[np.void], NDArray[np.void], NDArray[np.uint8]], None]
+
+Tell = Callable[[EventBatch], None]
 
 
 class Worker:
-    """tell: takes EVENT rows, PREVIEW rows and preview bytes; they are valid during the call."""
+    """tell: takes what changed."""
 
     def __init__(self, tables: Tables, shard: int, tell: Tell) -> None:
         self.tables, self.shard, self._tell = tables, shard, tell
@@ -86,17 +89,37 @@ class Worker:
         if count:
             store_groups(t.columns, payload)
             inspect_groups(t.columns)
+            if t.parses:
+                assign_parsers(t.columns)
         t.counters[s.C_GROUPS] += np.uint64(count)
         t.state[s.GROUPS] = 0
         t.state[s.CHUNKS] = 0
 
     def _tell_events(self) -> None:
+        """Streams first: who reads of a message has read of its stream."""
         t = self.tables
+        if t.parses:
+            end_parsers(t.columns)
         count = collect_events(t.columns, self.shard)
         previews, octets = (int(fill) for fill in t.preview_fill)
-        if count or previews:
-            self._tell(t.events[:count], t.previews[:previews], t.preview_bytes[:octets])
+        found = collect_messages(t.columns) if t.parses else 0
+        if count or previews or found:
+            self._tell(
+                EventBatch(
+                    t.events[:count], t.previews[:previews], t.preview_bytes[:octets],
+                    t.told[:found], t.told_ends[:found],
+                    t.told_text[: int(t.state[s.TOLD_TEXT])],
+                )
+            )  # fmt: skip
         t.preview_fill[:] = 0
+        while found and (found := collect_messages(t.columns)):
+            self._tell(
+                EventBatch(
+                    messages=t.told[:found],
+                    message_ends=t.told_ends[:found],
+                    message_text=t.told_text[: int(t.state[s.TOLD_TEXT])],
+                )
+            )
 
     def _has_free_row(self) -> bool:
         state = self.tables.state

@@ -33,6 +33,7 @@ from services.shard.kernels.reassembly import COMPARED_EXTENTS
 from services.shard.kernels.state import IDLE_NS, RESERVED_NODES, USED_ROWS
 from services.shard.tables import Tables
 from services.shard.worker import Worker
+from shared.batch import EventBatch
 from shared.columns import (
     CLOSE_SENT,
     EVENT,
@@ -160,9 +161,8 @@ class Told:
     streams: dict[int, Stream] = field(default_factory=dict)
     closes: list[NDArray[np.void]] = field(default_factory=list)
 
-    def __call__(
-        self, events: NDArray[np.void], previews: NDArray[np.void], octets: NDArray[np.uint8]
-    ) -> None:
+    def __call__(self, told: EventBatch) -> None:
+        events, previews, octets = told.events, told.previews, told.preview_bytes
         ends = previews["off"].astype(np.int64) + previews["len"]
         kept = previews["start"].astype(np.int64) + previews["len"]
         require(not previews.size or ends.max() <= octets.size, "a preview beyond its bytes")

@@ -45,12 +45,20 @@ FAVORITE, HIDDEN, LAPPED, CHANGED, ORPHANED, NEW_TEXT = 1, 2, 4, 8, 16, 32
 
 # An EVENT row is kept cut lengthwise, so that a filter reads only the bytes it asks for.
 EVENT_WORDS = EVENT.itemsize // 8
-IDS, ADDRESSES, TIMES, WIRE_BYTES, COUNTERS, SMALL, PADDING = 0, 1, 5, 7, 9, 20, 22
-PLANES = ((IDS, 1), (ADDRESSES, 4), (TIMES, 2), (WIRE_BYTES, 2), (COUNTERS, 11), (SMALL, 2))
-KEPT_WORDS = PADDING
+IDS, ADDRESSES, TIMES, WIRE_BYTES, COUNTERS, SMALL, MESSAGES = 0, 1, 5, 7, 9, 20, 22
+PLANES = (
+    (IDS, 1),
+    (ADDRESSES, 4),
+    (TIMES, 2),
+    (WIRE_BYTES, 2),
+    (COUNTERS, 11),
+    (SMALL, 2),
+    (MESSAGES, 1),
+)
+KEPT_WORDS = EVENT_WORDS
 ROW_WORD, KIND_WORD, SHARD_WORD = 19, 20, 21
 assert EVENT.fields is not None
-assert EVENT_WORDS == PADDING + 1 == sum(width for _, width in PLANES) + 1
+assert EVENT_WORDS == MESSAGES + 1 == sum(width for _, width in PLANES)
 assert [EVENT.fields[name][1] for name in ("row", "kind", "shard")] == [
     8 * ROW_WORD,
     8 * KIND_WORD + 6,
@@ -153,6 +161,9 @@ def keep(slot: Any, words: Any, base: Any, shard: Any, planes: Any, capacity: An
     at = capacity * np.uint64(SMALL) + slot * TWO
     planes[at] = words[base + np.uint64(KIND_WORD)]
     planes[at + ONE] = words[base + np.uint64(SHARD_WORD)] & WITHOUT_SHARD | shard << SHARD_SHIFT
+    at = capacity * np.uint64(MESSAGES) + slot
+    if planes[at] != words[base + np.uint64(MESSAGES)]:  # a page that nobody needs stays untouched
+        planes[at] = words[base + np.uint64(MESSAGES)]
 
 
 @kernel

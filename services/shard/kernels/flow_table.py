@@ -14,6 +14,7 @@ from services.shard.kernels.state import (
     C_FLOWS,
     C_MIDSTREAM,
     CLOCK_HAND,
+    FREE_PARSERS,
     FREE_ROWS,
     INDEX_MASK,
     MAX_ROWS,
@@ -182,6 +183,15 @@ def key_tag(key: Any) -> Any:
 
 
 @inlined
+def drop_parser(t: Any, row: Any) -> Any:
+    """Give the stream's parser back, if it has one."""
+    if t.parser_of[row] != 0:
+        t.free_parsers[t.state[FREE_PARSERS]] = np.uint32(t.parser_of[row] - np.uint32(1))
+        t.state[FREE_PARSERS] += ONE
+        t.parser_of[row] = 0
+
+
+@inlined
 def start_stream(t: Any, row: Any, packet: Any, incarnation: Any) -> Any:
     """Fill a row for the packet that opens a stream."""
     flow = t.flows[row]
@@ -203,6 +213,9 @@ def start_stream(t: Any, row: Any, packet: Any, incarnation: Any) -> Any:
     flow.group = 0
     flow.event_packets = 0
     flow.event_bytes = 0
+    drop_parser(t, row)
+    t.last_message[row] = 0
+    t.message_count[row] = 0
     flow.marks = np.uint8(LIVE | INDEXED)
     flow.reason = 0
     flow.status = OPEN

@@ -7,13 +7,16 @@ from shared.columns import (
     Flows,
     HeldNodes,
     OutChunks,
+    OutEndpoints,
     OutEvents,
     OutGroups,
     OutI64,
+    OutMessages,
     OutPreviews,
     OutU8,
     OutU32,
     OutU64,
+    Parsers,
 )
 
 
@@ -38,6 +41,18 @@ class ShardColumns(NamedTuple):
     ring8: OutU8  # the content rings as bytes
     ring64: OutU64  # and as words
     port_service: OutU8  # (65536,) index into SERVICES
+    parsers: Parsers
+    free_parsers: OutU32  # stack of parsers that were given back
+    parser_of: OutU32  # (rows,) 1 + the stream's parser; 0 = none
+    last_message: OutU32  # (rows,) low half of 1 + the number of its newest message; 0 = none
+    message_count: OutU32  # (rows,) messages of the stream so far
+    messages: OutMessages  # ring of found messages; a number modulo its size is the place
+    text: OutU8  # ring of their texts
+    finished: OutU64  # numbers of messages that ended and are not told yet
+    told: OutMessages  # finished messages on their way to the coordinator
+    told_ends: OutEndpoints  # who talked, row by row beside `told`
+    told_text: OutU8
+    unit: OutU8  # scratch: bytes of a direction that lie in several extents, put together
     state: OutU64
     counters: OutU64
     config: OutI64
@@ -57,8 +72,16 @@ class ShardColumns(NamedTuple):
     HEAD_0,  # write position of content ring 0: the first bytes of each direction
     HEAD_1,  # and of ring 1: all further bytes
     RESERVED_NODES,  # nodes in use
+    MESSAGES,  # messages ever found; the next one's number
+    TEXT_HEAD,  # write position of the text ring
+    FINISHED,  # filled rows of `finished`
+    TOLD,  # of them that are told already
+    TOLD_TEXT,  # filled bytes of `told_text`
+    USED_PARSERS,  # parsers ever used
+    FREE_PARSERS,  # parsers on the stack of those given back
+    IN_GROUP,  # messages found in the group that is being parsed
     STATE_LEN,
-) = range(13)
+) = range(21)
 
 # `config`, signed, read only
 (
@@ -76,8 +99,11 @@ class ShardColumns(NamedTuple):
     UPDATE_BYTES,
     QUIET_NS,  # a stream quiet for this long is told again if it changed
     STREAM_CAP,  # content bytes of one stream
+    PARSES,  # 0 = no parser is to be used
+    MAX_HEADER,  # bytes of an HTTP header
+    MAX_IN_GROUP,  # messages of one group
     CONFIG_LEN,
-) = range(15)
+) = range(18)
 
 # `counters`, unsigned totals; the names are the metrics'
 COUNTERS = (
@@ -112,6 +138,13 @@ COUNTERS = (
     "closed",
     "idle",
     "malformed_rows",
+    "messages",
+    "messages_over_limit",
+    "messages_untold",
+    "parser_gaps",
+    "parser_errors",
+    "parser_states_full",
+    "parser_content_lost",
 )
 (
     C_PACKETS,
@@ -145,4 +178,11 @@ COUNTERS = (
     C_CLOSED,
     C_IDLE,
     C_MALFORMED,
+    C_MESSAGES,
+    C_OVER_LIMIT,
+    C_UNTOLD,
+    C_PARSER_GAPS,
+    C_PARSER_ERRORS,
+    C_PARSERS_FULL,
+    C_PARSER_LOST,
 ) = range(len(COUNTERS))
