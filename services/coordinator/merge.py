@@ -44,3 +44,4 @@ class Merger:
         if not header.snapshot:
             for sink in self.sinks:
                 sink.put_events(events)
+                sink.put_messages(told.messages, told.message_ends, told.message_text)

@@ -32,6 +32,12 @@ class Collecting:
     def put_events(self, events: NDArray[np.void]) -> None:
         self.events += events["stream_id"].tolist()
 
+    def put_messages(self, *columns: NDArray[Any]) -> None:
+        pass
+
+    def put_matches(self, *columns: Any) -> None:
+        pass
+
     def put_record(self, event: str, body: Mapping[str, Any]) -> None:
         self.records.append(f"{event} {body['run_status']}")
 

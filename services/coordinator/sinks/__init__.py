@@ -22,6 +22,22 @@ class Sink(Protocol):
         """EVENT rows, which the sink may keep as they are: nobody changes them."""
         ...
 
+    def put_messages(
+        self, messages: NDArray[np.void], ends: NDArray[np.void], text: NDArray[np.uint8]
+    ) -> None:
+        """MESSAGE rows that ended, who talked, and the text that the rows point into."""
+        ...
+
+    def put_matches(
+        self,
+        matches: NDArray[np.void],
+        ends: NDArray[np.void],
+        octets: NDArray[np.uint8],
+        names: Mapping[int, str],
+    ) -> None:
+        """MATCH rows that are final, who talked, the bytes that matched, patterns' names by id."""
+        ...
+
     def put_record(self, event: str, body: Mapping[str, Any]) -> None:
         """One of the few events that are no stream's: `health`, `source_status`."""
         ...

@@ -19,17 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from services.coordinator.kernels.jsonl_lines import LINE_MAX, format_events
-from shared.columns import EVENT
+from services.coordinator.sinks.lines import (
+    BUFFER_BYTES,
+    EventLines,
+    Lines,
+    MatchLines,
+    MessageLines,
+    RecordLine,
+)
 from shared.errors import UserError
 
-QUEUE_BYTES_MAX = 16 << 20  # of EVENT rows that wait
-BLOCK_EVENTS = 512  # formatted and written at once
+QUEUE_BYTES_MAX = 16 << 20  # of rows that wait
 CLOSE_S = 1.5  # for a reader that does not read, at the end
-HEAD = {"stream_id_hex": None, "protocol": None, "src": None, "dst": None}
 MARKER = "coordinator.output"  # in the run directory: this run has opened its file before
 
 
@@ -73,8 +76,9 @@ class JsonlSink:
         self._descriptor = descriptor
         self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._log = logging.getLogger("coordinator")
-        self._out = np.zeros(BLOCK_EVENTS * LINE_MAX, np.uint8)
-        self._queue: deque[NDArray[np.void] | bytes] = deque()
+        self._out = np.zeros(BUFFER_BYTES, np.uint8)
+        self._queue: deque[Lines] = deque()
+        self._waiting_lines = 0
         self._waiting_bytes = 0  # queued or being written
         self._closing = False
         self._changed = threading.Condition()
@@ -87,18 +91,32 @@ class JsonlSink:
             return self._changed.wait_for(lambda: self._waiting_bytes < QUEUE_BYTES_MAX, seconds)
 
     def put_events(self, events: NDArray[np.void]) -> None:
-        if events.size:
-            self._put(events, events.nbytes)
+        self._put(EventLines(events))
+
+    def put_messages(
+        self, messages: NDArray[np.void], ends: NDArray[np.void], text: NDArray[np.uint8]
+    ) -> None:
+        self._put(MessageLines(messages, ends, text))
+
+    def put_matches(
+        self,
+        matches: NDArray[np.void],
+        ends: NDArray[np.void],
+        octets: NDArray[np.uint8],
+        names: Mapping[int, str],
+    ) -> None:
+        self._put(MatchLines(matches, ends, octets, names))
 
     def put_record(self, event: str, body: Mapping[str, Any]) -> None:
-        head = {"ts_us": time.time_ns() // 1000, "event": event} | HEAD
-        line = orjson.dumps(head | dict(body), option=orjson.OPT_APPEND_NEWLINE)
-        self._put(line, len(line))
+        self._put(RecordLine(time.time_ns() // 1000, event, body))
 
-    def _put(self, item: NDArray[np.void] | bytes, size: int) -> None:
+    def _put(self, lines: Lines) -> None:
+        if lines.count == 0:
+            return
         with self._changed:
-            self._queue.append(item)
-            self._waiting_bytes += size
+            self._queue.append(lines)
+            self._waiting_bytes += lines.size
+            self._waiting_lines += lines.count
             self._changed.notify_all()
 
     @property
@@ -121,35 +139,27 @@ class JsonlSink:
             self._changed.notify_all()
         self._thread.join(CLOSE_S)
         if self._thread.is_alive():
-            waiting = self._waiting_bytes // EVENT.itemsize
+            waiting = self._waiting_lines
             self._log.error("%s takes nothing; about %d lines are lost", self.name, waiting)
             return
         os.close(self._descriptor)
 
     # ------------------------------------------------------------------------ the thread
     def _work(self) -> None:
-        while (item := self._next()) is not None:
-            if isinstance(item, bytes):
-                self._write(memoryview(item), 1)
-                size = len(item)
-            else:
-                self._write_events(item)
-                size = item.nbytes
-            del item
+        while (lines := self._next()) is not None:
+            for octets, count in lines.blocks(self._out):
+                self._write(memoryview(octets), count)
+            size, count = lines.size, lines.count
+            del lines
             with self._changed:
                 self._waiting_bytes -= size
+                self._waiting_lines -= count
                 self._changed.notify_all()
 
-    def _next(self) -> NDArray[np.void] | bytes | None:
+    def _next(self) -> Lines | None:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closing)
             return self._queue.popleft() if self._queue else None
-
-    def _write_events(self, events: NDArray[np.void]) -> None:
-        for start in range(0, events.size, BLOCK_EVENTS):
-            block = events[start : start + BLOCK_EVENTS]
-            size = format_events(block, self._out)
-            self._write(self._out[:size].data, block.size)
 
     def _write(self, octets: memoryview, lines: int) -> None:
         """All of it or, when that fails, the whole lines of it that there was room for."""
