@@ -22,7 +22,10 @@ log = logging.getLogger("api")
 
 
 class Edge:
-    """Counts each request, adds the security headers, and lets no exception out."""
+    """Counts each request, adds the security headers, and lets no exception out.
+
+    HEAD is answered as GET, without the body (RFC 9110 §9.3.2): no route needs to know it.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -40,15 +43,32 @@ class Edge:
                 message["headers"] = [*message["headers"], *HEADERS]
             await send(message)
 
-        scope["query_string"] = without_blanks(scope["query_string"])
+        method, scope = scope["method"], scope | {
+            "query_string": without_blanks(scope["query_string"])
+        }
+        if method == "HEAD":
+            scope["method"] = "GET"
+            send = bodiless(send)
         try:
             await self._app(scope, receive, respond)
         except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
+            log.exception("%s %s failed", method, scope["path"])
             if not status:
                 await problem_response(internal_fault())(scope, receive, respond)
         finally:
             self._metrics.request(_route(scope), status or 500, time.perf_counter() - started)
+
+
+def bodiless(send: Send) -> Send:
+    """A response that is over with its headers. To the app the client is gone then, so that one
+    which would go on for ever ends too."""
+
+    async def tell(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return tell
 
 
 def _route(scope: Scope) -> str:

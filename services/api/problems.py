@@ -6,7 +6,7 @@
 """
 
 import http
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -120,12 +120,18 @@ async def _of_http(request: Request, error: Exception) -> Response:
         problem = Problem(404, "not_found", f"no such route: {path}", "see /api/openapi.json")
     elif error.status_code == 405:
         problem = Problem(405, "method_not_allowed", f"{path} has no {method}")
-        problem.headers = dict(error.headers or {})
-        problem.hint = f"it has {problem.headers.get('allow') or problem.headers.get('Allow', '')}"
+        allowed = ", ".join(with_head((error.headers or {}).get("Allow", "")))
+        problem.headers, problem.hint = {"Allow": allowed}, f"it has {allowed}"
     else:
         status = http.HTTPStatus(error.status_code)
         problem = Problem(error.status_code, status.name.lower(), str(error.detail))
     return problem_response(problem)
+
+
+def with_head(allowed: str) -> Iterator[str]:
+    """The methods of an Allow header; where there is GET there is HEAD."""
+    for method in filter(None, allowed.split(", ")):
+        yield from ("GET", "HEAD") if method == "GET" else (method,)
 
 
 async def _of_fault(request: Request, error: Exception) -> Response:

@@ -657,7 +657,25 @@ def test_unknown_routes_and_methods(alone: Api) -> None:
     for path in ("/api/streams", "/api/health", "/"):
         response = alone.client.post(path)
         assert shape(response, 405)["code"] == "method_not_allowed"
-        assert response.headers["allow"] == "GET"
+        assert response.headers["allow"] == "GET, HEAD"
+
+
+def test_head_is_answered_as_get_without_the_body(api: Api, coordinator: FakeCoordinator) -> None:
+    for path in ("/", "/metrics", "/api/health", "/api/streams", "/api/streams/x", "/nothing"):
+        head, get = api.client.head(path), api.client.get(path)
+        assert head.status_code == get.status_code, path
+        assert head.content == b""
+        same = ("content-type", "content-security-policy")
+        assert [head.headers[name] for name in same] == [get.headers[name] for name in same]
+        if path != "/metrics":  # it counts itself
+            assert head.headers["content-length"] == str(len(get.content))
+
+
+def test_head_of_what_never_ends_does(api: Api, coordinator: FakeCoordinator) -> None:
+    head = api.client.head("/api/live/events", timeout=5)
+    assert head.headers["content-type"].startswith("text/event-stream")
+    until(lambda: "flowmate_api_waiting_clients 0.0" in api.client.get("/metrics").text)
+    assert api.get("/api/health")["status"] == "ok"
 
 
 def test_security_headers_are_on_every_response(api: Api, coordinator: FakeCoordinator) -> None:
