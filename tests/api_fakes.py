@@ -175,13 +175,15 @@ class FakeShard(FakeService):
     def __init__(self, run_dir: str, index: int = 0) -> None:
         self.pieces: dict[int, tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]] = {}
         self.ends: dict[int, tuple[int, int]] = {}
+        self.dropped: dict[int, tuple[int, int]] = {}  # bytes that are not retained any more
+        self.enabled = True
         operations: dict[str, Operation] = {"content": self._content, "retention": self._retention}
         super().__init__(Bus(run_dir).shard_requests(index), operations)
 
     def _retained(self, row: int) -> dict[str, Any]:
         kept = [sum(len(octets) for _, octets in pieces) for pieces in self.pieces[row]]
-        return {
-            name: {"retained_bytes": kept[i], "dropped_bytes": 0}
+        return {"enabled": self.enabled} | {
+            name: {"retained_bytes": kept[i], "dropped_bytes": self.dropped.get(row, (0, 0))[i]}
             for i, name in enumerate(("a_to_b", "b_to_a"))
         }
 

@@ -59,6 +59,7 @@ async def get_content(
         answer = await backend.shard(stream.shard).ask("content", query.model_dump(), until)
     except Refused as refused:
         raise _not_there(refused, stream_id) from None
+    _check_retained(answer.result, DIRECTIONS[direction], stream_id)
     window = _window(answer, VIEWS[parameters.mode])
     end, end_of_stream = window["requested_end"], window["end_of_stream"]
     window["truncated_by_limit"] |= end < min(parameters.start + asked, end_of_stream)
@@ -82,6 +83,30 @@ def _not_there(refused: Refused, stream_id: str) -> Problem:
     return Problem(
         410, "evicted", f"content of {stream_id.lower()}: {refusal.message}", refusal.hint
     )
+
+
+def _check_retained(result: dict[str, Any], direction: str, stream_id: str) -> None:
+    """Problem 410 when bytes are asked for and not one of the direction's is retained any more.
+
+    What was never captured is no reason: its gaps are the answer.
+    """
+    kept = result["retained"]
+    if result["requested_start"] == result["requested_end"] or kept[direction]["retained_bytes"]:
+        return
+    if not kept["enabled"]:
+        raise Problem(
+            410,
+            "content_disabled",
+            f"content of {stream_id.lower()}: this run retains no payload",
+            "run without --disable-stream-content, and with --max-stream-content-bytes not 0",
+        )
+    if kept[direction]["dropped_bytes"]:
+        raise Problem(
+            410,
+            "evicted",
+            f"content of {stream_id.lower()}: {direction} made room for newer content",
+            "raise --max-stream-content-bytes or --max-stream-content-bytes-per-stream",
+        )
 
 
 def _window(answer: Answer, view: Callable[[bytes], str]) -> dict[str, Any]:

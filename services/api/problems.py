@@ -78,7 +78,11 @@ UNKNOWN_STREAM: dict[int | str, dict[str, object]] = {
     404: {"model": ErrorBody, "description": "no such stream: `not_found`"}
 }
 EVICTED: dict[int | str, dict[str, object]] = {
-    410: {"model": ErrorBody, "description": "its shard made room for newer ones: `evicted`"}
+    410: {
+        "model": ErrorBody,
+        "description": "it made room for newer ones: `evicted`; or the run retains no payload:"
+        " `content_disabled`",
+    }
 }
 
 

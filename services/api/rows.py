@@ -5,6 +5,7 @@ preview for each direction of each row. 512 rows take 3.6 ms.
 """
 
 import codecs
+import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import repeat
@@ -34,6 +35,8 @@ Row = dict[str, Any]
 Preview = tuple[bytes, str | None]
 
 SUMMARY_BYTES = 80
+# RFC 9112 §3; of one that the preview cut short, a method and the beginning of a path
+REQUEST_LINE = re.compile(r"[!#$%&'*+.^_`|~\w-]+ \S+ HTTP/\d\.\d|[A-Z]+ /\S*")
 # C0 controls that text does not hold: all but TAB, LF, VT, FF, CR and ESC; and DEL.
 CONTROLS = bytes(i for i in range(32) if not 9 <= i <= 13 and i != 27) + b"\x7f"
 UNPRINTABLE = bytes(i for i in range(256) if not 32 <= i < 127)
@@ -187,8 +190,10 @@ def _summary(client: int, a_to_b: Preview, b_to_a: Preview) -> str:
 
 
 def summarise(octets: bytes, text: str | None) -> str:
-    """One line: the first of a text, else the first printable bytes."""
-    if text is not None:
-        whole = text.strip()
-        return whole.splitlines()[0].rstrip() if whole else ""
-    return octets.translate(None, UNPRINTABLE)[:SUMMARY_BYTES].decode("ascii")
+    """One line: a request line as far as the preview has it, else at most SUMMARY_BYTES
+    characters: of a text's first line, or the printable bytes of what is none."""
+    if text is None:
+        return octets.translate(None, UNPRINTABLE)[:SUMMARY_BYTES].decode("ascii")
+    whole = text.strip()
+    line = whole.splitlines()[0].rstrip() if whole else ""
+    return line if REQUEST_LINE.fullmatch(line) else line[:SUMMARY_BYTES].rstrip()

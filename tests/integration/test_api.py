@@ -391,6 +391,32 @@ def test_evicted_content(api: Api, coordinator: FakeCoordinator, shard: FakeShar
     assert error["hint"] == "raise --max-flows"
 
 
+def test_content_of_which_nothing_is_left(
+    api: Api, coordinator: FakeCoordinator, shard: FakeShard
+) -> None:
+    """The stream is there, its bytes made room for others; what was never captured is a gap."""
+    shard.pieces[7] = ([], [(0, b"answer")])
+    shard.ends[7], shard.dropped[7] = (100, 50), (60, 44)
+    error = api.error(STREAM, 410)
+    assert error["code"] == "evicted"
+    assert "--max-stream-content-bytes" in error["hint"]
+    for window in ({"start": 100}, {"len": 0}):
+        assert api.get(STREAM, **window)["returned_bytes"] == 0
+    assert api.get(STREAM, direction="server", start=6)["gaps"] == [{"start": 6, "end": 50}]
+    shard.dropped[7] = (0, 0)
+    assert api.get(STREAM)["gaps"] == [{"start": 0, "end": 100}]
+
+
+def test_content_of_a_run_that_retains_none(
+    api: Api, coordinator: FakeCoordinator, shard: FakeShard
+) -> None:
+    shard.pieces[7], shard.enabled = ([], []), False
+    error = api.error(STREAM, 410)
+    assert error["code"] == "content_disabled"
+    assert "--disable-stream-content" in error["hint"]
+    assert api.get(STREAM, start=10**6)["gaps"] == []
+
+
 # ------------------------------------------------------------------ services that are not there
 def test_the_shard_does_not_answer(api: Api, coordinator: FakeCoordinator) -> None:
     started = time.monotonic()
