@@ -185,6 +185,12 @@ class LaneSender:
         self.slots = [Slot(self._memory, i * size, rows, payload) for i in range(count)]
         self.free = list(range(count))
 
+    @property
+    def queue_rows(self) -> int:
+        """Packets that were sent and not given back: they wait for the shard, or it has them."""
+        self._collect(0)
+        return sum(packets for _, packets in self._sent)
+
     def _share(self, size: int) -> mmap.mmap:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660)
         try:

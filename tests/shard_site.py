@@ -46,9 +46,10 @@ class Told:
 
 
 class Coordinator(threading.Thread):
-    """Answers shards and collects what they tell. reads: whether it takes events off its queue."""
+    """Answers shards and collects what they tell. reads: whether it takes events off its queue.
+    refuses: a code with which every request is refused."""
 
-    def __init__(self, bus: Bus, name: str, refuses: bool = False) -> None:
+    def __init__(self, bus: Bus, name: str, refuses: str = "") -> None:
         super().__init__(daemon=True)
         self.bus, self.id, self.refuses = bus, name, refuses
         self.context: Context = zmq.Context()
@@ -86,7 +87,7 @@ class Coordinator(threading.Thread):
         request = unpack(Request, frame, "test")
         self.asked.append((request.op, request.args))
         if self.refuses:
-            return pack_reply(refusal("full", "there is no number left"))
+            return pack_reply(refusal(self.refuses, "there is no number left"))
         if request.op == "register":
             return pack_reply(Reply(result={"index": 0, "shards": 1, "coordinator": self.id}))
         return pack_reply(Reply(result={"coordinator": self.id, "acked_seq": 0}))

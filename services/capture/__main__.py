@@ -48,7 +48,7 @@ class Capture:
         self.router = Router([], lambda: stop.requested)
         self.pump = Pump(self.router)
         metrics = Stats(
-            "capture", self.stats, frozenset(), {"decode": "status", "fragments": "fate"}
+            "capture", self.stats, frozenset({"queue_rows"}), {"decode": "status", "fragments": "fate"}
         )
         serve(settings.metrics_listen, metrics.registry)
 
@@ -159,6 +159,7 @@ class Capture:
             "lost_with_shard": sum(lane.lost_packets for lane in self.router.lanes),
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
+            "queue_rows": sum(lane.queue_rows for lane in self.router.lanes),
         }
 
     def _report(self, kind: str) -> None:

@@ -15,10 +15,11 @@ from services.coordinator.health import ENDED, Health
 from services.coordinator.merge import Merger
 from services.coordinator.metrics import Metrics
 from services.coordinator.requests import Requests
-from services.coordinator.shards import Shards
+from services.coordinator.shards import COMPILE_GRACE_S, START_GRACE_S, Shards
 from services.coordinator.sinks import Sink
 from services.coordinator.sources import Sources, describe
 from services.coordinator.view import Inventory
+from shared import kernel_cache
 from shared.errors import EXIT_OK, UserError
 from shared.flow_key import hex_id
 from shared.metrics import serve
@@ -50,7 +51,12 @@ class Coordinator:
         self.inventory = Inventory(settings.max_streams)
         self.sinks = self._open_sinks()
         self.deltas = DeltaLog(self.instance, settings.api_delta_capacity, self._publish)
-        self.shards = Shards(worker_count(settings), time.monotonic(), self.inventory.forget_rows)
+        self.shards = Shards(
+            worker_count(settings),
+            time.monotonic(),
+            self.inventory.forget_rows,
+            COMPILE_GRACE_S if kernel_cache.is_cold() else START_GRACE_S,
+        )
         self.sources = Sources()
         self.merger = Merger(self.inventory, self.shards, self.sinks)
         self.health = Health(

@@ -24,7 +24,6 @@ SHARD_TOTALS = (
     "overlaps",
     "conflicts",
     "midstream",
-    "attempts",
 )
 # what was not analysed or kept, by reason
 SHARD_DROPS = (
@@ -69,7 +68,8 @@ def lost_shard(shard: Shard) -> str:
     """A sentence."""
     if not shard.instance:
         return f"shard {shard.index} has not registered"
-    return f"shard {shard.index} (pid {shard.pid} on {shard.host}) is not heard any more"
+    gone = "; the content it retains is out of reach" if shard.ended else ""
+    return f"shard {shard.index} (pid {shard.pid} on {shard.host}) is not heard any more{gone}"
 
 
 class Health:
@@ -138,6 +138,7 @@ class Health:
             "streams": self.inventory.numbered,
             "events": self.merger.events,
             **{name: shards.total(name) for name in SHARD_TOTALS},
+            "attempts": shards.total("attempts") - shards.total("attempts_answered"),
         }
 
     def drops(self) -> dict[str, int]:
@@ -156,7 +157,7 @@ class Health:
         """What waits, and how long capture was held back by it."""
         numbers = [sink.numbers() for sink in self.sinks]
         return {
-            "shard_rows": self.shards.total("queue_rows"),
+            "shard_rows": 0 if self.shards.all_ended else self.sources.queue_rows,
             "output_bytes": sum(each["waiting_bytes"] for each in numbers),
             "output_bytes_max": sum(each["waiting_bytes_max"] for each in numbers),
             "capture_backpressure_ms": self.sources.total("backpressure_ms"),

@@ -2,9 +2,10 @@
 
 Rules. A number (index) belongs to one instance, a process; the same instance always gets its
 number again. Another one may take a number over once its holder has not been heard for
-TAKEOVER_AFTER_S. A shard is heard by anything it says. One that is silent for LOST_AFTER_S and
-has not ended is lost, until it is heard again or another takes its place. Counters are totals of
-an instance; what earlier instances counted is carried, so that sums never fall.
+TAKEOVER_AFTER_S. A shard is heard by anything it says. One that is silent for LOST_AFTER_S is
+lost, until it is heard again or another takes its place; after its end too, since it is there for
+the content it retains. Counters are totals of an instance; what earlier instances counted is
+carried, so that sums never fall.
 """
 
 from collections import Counter
@@ -16,14 +17,14 @@ from shared.schema import EventsHeader
 
 TAKEOVER_AFTER_S = 2.0
 LOST_AFTER_S = 1.8  # heartbeats come every half second; less than 2 s, the time health has to tell
-START_GRACE_S = 30.0  # for a shard to register at all: it may have kernels to compile first
+START_GRACE_S = 10.0  # for a shard to register at all
+COMPILE_GRACE_S = 300.0  # where kernels have to be compiled first
 GAUGES = (
     "flow_rows",
     "flow_rows_max",
     "content_used_bytes",
     "content_budget_bytes",
     "held_segments",
-    "queue_rows",
 )
 
 
@@ -41,6 +42,7 @@ class Shard:
 
     index: int
     heard_at: float
+    start_grace_s: float = START_GRACE_S
     instance: str = ""
     pid: int = 0
     host: str = ""
@@ -59,14 +61,13 @@ class Shard:
         return now - self.heard_at
 
     def is_lost(self, now: float) -> bool:
-        patience = LOST_AFTER_S if self.instance else START_GRACE_S
-        return not self.ended and self.silent_s(now) > patience
+        return self.silent_s(now) > (LOST_AFTER_S if self.instance else self.start_grace_s)
 
     def state(self, now: float) -> str:
-        if self.ended:
-            return "ended"
         if self.is_lost(now):
             return "lost"
+        if self.ended:
+            return "ended"
         return "ready" if self.ready else "starting"
 
     def total(self, name: str) -> int:
@@ -93,10 +94,17 @@ class Shard:
 
 class Shards:
     """All numbers there are. replaced: told of a number whose instance is another one now, and
-    says how many of its streams were left open."""
+    says how many of its streams were left open. start_grace_s: how long a shard may take to
+    register."""
 
-    def __init__(self, expected: int, now: float, replaced: Callable[[int], int]) -> None:
-        self.all = [Shard(index, now) for index in range(expected)]
+    def __init__(
+        self,
+        expected: int,
+        now: float,
+        replaced: Callable[[int], int],
+        start_grace_s: float = START_GRACE_S,
+    ) -> None:
+        self.all = [Shard(index, now, start_grace_s) for index in range(expected)]
         self.input_ended = False  # no packet will come to anybody
         self._replaced = replaced
 

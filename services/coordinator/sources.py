@@ -7,6 +7,7 @@ from typing import Any
 from shared.schema import CaptureReport, SourceReport
 
 SILENT_AFTER_S = 2.0
+GAUGES = ("queue_rows",)
 
 
 class Sources:
@@ -28,7 +29,7 @@ class Sources:
         if report.instance != self._instance:
             if self._instance:
                 self.restarts += 1
-                self._carried.update(self.stats)
+                self._carried.update({n: of for n, of in self.stats.items() if n not in GAUGES})
             self._instance, self._seq = report.instance, -1
         if report.seq <= self._seq:
             return []
@@ -59,6 +60,11 @@ class Sources:
     def total(self, name: str) -> int:
         """A counter over all instances."""
         return self.stats.get(name, 0) + self._carried[name]
+
+    @property
+    def queue_rows(self) -> int:
+        """Packets on their way to shards, as of the newest report: of the present process only."""
+        return self.stats.get("queue_rows", 0)
 
     def describe(self) -> list[dict[str, Any]]:
         """As in health."""

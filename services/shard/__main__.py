@@ -50,23 +50,32 @@ class Shard:
 
     # ----------------------------------------------------------------------------- start
     def register(self) -> bool:
-        """Get a number from the coordinator. False when told to stop before."""
+        """Get a number from the coordinator. False when told to stop before.
+
+        A number that is taken may be free soon: its holder was killed a moment ago.
+        """
         args = {
             "instance": self.instance,
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "index": self.settings.shard_index,
         }
+        waits = False
         while not self.stop.requested:
             self._ask("register", args)
-            if self.control.poll(int(REGISTER_RETRY_S * 1000)):
-                reply = self._reply()
-                if reply is not None and "index" in reply.result:
-                    self._start(int(reply.result["index"]), int(reply.result["shards"]))
-                    self.coordinator = str(reply.result["coordinator"])
-                    return True
-                if reply is not None and reply.error is not None:
-                    raise UserError(reply.error.message)
+            reply = self._reply() if self.control.poll(int(REGISTER_RETRY_S * 1000)) else None
+            if reply is None:
+                continue
+            if reply.error is None:
+                self._start(int(reply.result["index"]), int(reply.result["shards"]))
+                self.coordinator = str(reply.result["coordinator"])
+                return True
+            if reply.error.code != "taken":
+                raise UserError(reply.error.message)
+            if not waits:
+                self.log.warning("%s; waiting until one is free", reply.error.message)
+                waits = True
+            self.stop.wait(REGISTER_RETRY_S)
         return False
 
     def _start(self, index: int, shards: int) -> None:

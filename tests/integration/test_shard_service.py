@@ -232,10 +232,43 @@ def listens(pid: int) -> bool:
 
 
 def test_a_refused_shard_says_why(site: Site) -> None:
-    with Coordinator(site.bus, "first", refuses=True):
+    with Coordinator(site.bus, "first", refuses="bad_value"):
         process = site.shard()
         assert process.wait(START_S) == 2
         assert "there is no number left" in site.log
+
+
+def test_a_shard_waits_for_a_number_that_is_taken(site: Site) -> None:
+    """Its predecessor was killed a moment ago, and the coordinator does not know yet."""
+    with Coordinator(site.bus, "first", refuses="taken") as coordinator:
+        site.shard()
+        eventually(lambda: coordinator.count("register") > 3, START_S)
+        assert site.log.count("there is no number left; waiting until one is free") == 1
+        coordinator.refuses = ""
+        started(coordinator)
+        lane = site.lane()
+        send(lane, [message(0, 0, b"text")])
+        say(lane, "end")
+        assert eventually(coordinator.ended).stats["packets"] == 1
+
+
+def test_a_shard_that_waits_for_a_number_can_be_stopped(site: Site) -> None:
+    with Coordinator(site.bus, "first", refuses="taken") as coordinator:
+        process = site.shard()
+        eventually(lambda: coordinator.count("register") > 1, START_S)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_heartbeats_go_on_after_the_end(site: Site) -> None:
+    """Else nobody could tell that the content is gone."""
+    with Coordinator(site.bus, "first") as coordinator:
+        site.shard()
+        started(coordinator)
+        say(site.lane(), "end")
+        eventually(coordinator.ended)
+        before = coordinator.count("heartbeat")
+        eventually(lambda: coordinator.count("heartbeat") > before + 1)
 
 
 def test_what_is_no_batch_is_left_out(site: Site) -> None:

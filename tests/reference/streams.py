@@ -126,7 +126,7 @@ class Stream:
         self.last_ns = max(self.last_ns, packet.ts_ns)
         if self.key.proto != TCP:
             self.take_datagram(packet, mine)
-        elif self.take_flags(packet, side) and packet.wire_payload:
+        elif self.take_segment(packet, side) and packet.wire_payload:
             seq = (packet.seq + bool(packet.flags & SYN)) % (1 << 32)
             mine.receive(seq, packet.payload, packet.wire_payload)
         else:
@@ -138,6 +138,13 @@ class Stream:
         if packet.payload:
             mine.keep(range(start, start + len(packet.payload)), packet.payload)
         mine.give_up(start + packet.wire_payload)
+
+    def take_segment(self, packet: Packet, side: int) -> bool:
+        """Its flags; an attempt ends with whatever answers it."""
+        tried = self.status == ATTEMPT
+        belongs = self.take_flags(packet, side)
+        self.tracker.count("attempts_answered", tried and self.status != ATTEMPT)
+        return belongs
 
     def take_flags(self, packet: Packet, side: int) -> bool:
         """RFC 9293 §3.10; whether the payload belongs to the stream."""

@@ -144,6 +144,35 @@ def test_a_lost_shard_degrades_within_two_seconds() -> None:
     assert run.health.status(2.0) == "degraded"
     assert run.health.troubles(2.0) == ["shard 0 (pid 1 on h) is not heard any more"]
     assert run.health.troubles(9.0) == run.health.troubles(2.0)
+
+
+def test_a_shard_that_is_killed_after_its_end_is_missed_too() -> None:
+    """What it retained is gone; the run has ended all the same."""
+    run = Run()
+    run.capture("end", "done")
+    run.events(0, kind="end")
+    run.status()
+    assert (run.status(), run.health.status(1.0)) == ("completed", "ok")
+    assert run.health.status(2.0) == "degraded"
+    [trouble] = run.health.troubles(2.0)
+    assert trouble.endswith("is not heard any more; the content it retains is out of reach")
+    assert run.status() == "completed"
+
+
+def test_an_attempt_that_was_answered_is_none_any_more() -> None:
+    run = Run()
+    run.events(0, 5, stats={"attempts": 9, "attempts_answered": 7})
+    assert run.health.totals()["attempts"] == 2
+
+
+def test_packets_on_their_way_to_shards_are_shown_until_all_have_ended() -> None:
+    run = Run()
+    run.capture("report", "reading", queue_rows=12)
+    assert run.health.queues()["shard_rows"] == 12
+    run.capture("end", "done", queue_rows=5)
+    assert run.health.queues()["shard_rows"] == 5
+    run.events(0, kind="end")
+    assert run.health.queues()["shard_rows"] == 0
     run.shards.heartbeat(0, "x", 0, 9.0)
     assert run.health.status(9.0) == "ok"
 

@@ -1,6 +1,12 @@
 import pytest
 
-from services.coordinator.shards import LOST_AFTER_S, START_GRACE_S, RefusedError, Shards
+from services.coordinator.shards import (
+    COMPILE_GRACE_S,
+    LOST_AFTER_S,
+    START_GRACE_S,
+    RefusedError,
+    Shards,
+)
 from shared.schema import EventsHeader
 
 
@@ -66,9 +72,19 @@ def test_states_of_a_shard() -> None:
     shards.heartbeat(0, "x", 0, 4.0)
     assert (shard.state(4.0), shard.state(4.1 + LOST_AFTER_S)) == ("ready", "lost")
     shards.arrived(header(0, kind="end"), 9.0)
-    assert (shard.state(9.0), shard.state(99.0)) == ("ended", "ended")
+    assert (shard.state(9.0), shard.state(9.1 + LOST_AFTER_S)) == ("ended", "lost")
+    shards.heartbeat(0, "x", 1, 90.0)
+    assert shard.state(90.0) == "ended"
     shards.arrived(header(1), 99.0)
     assert shard.state(99.0) == "ready"
+
+
+def test_a_shard_that_may_have_kernels_to_compile_is_given_time() -> None:
+    shards = Shards(1, 0.0, lambda index: 0, COMPILE_GRACE_S)
+    assert shards.all[0].state(COMPILE_GRACE_S) == "starting"
+    assert shards.all[0].state(COMPILE_GRACE_S + 1) == "lost"
+    shards.register("x", 1, "h", 0, 60.0)
+    assert shards.all[0].state(60.1 + LOST_AFTER_S) == "lost"
 
 
 def test_heartbeats_say_what_arrived() -> None:

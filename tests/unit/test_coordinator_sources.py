@@ -28,9 +28,9 @@ def test_reports_out_of_order_are_not_taken() -> None:
 
 def test_totals_of_a_capture_that_restarted_are_carried() -> None:
     sources = Sources()
-    sources.take(report(9, "reading", stats={"packets": 10}), 0.0)
-    sources.take(report(0, "reading", "y", stats={"packets": 3}), 0.0)
-    assert (sources.total("packets"), sources.restarts) == (13, 1)
+    sources.take(report(9, "reading", stats={"packets": 10, "queue_rows": 5}), 0.0)
+    sources.take(report(0, "reading", "y", stats={"packets": 3, "queue_rows": 2}), 0.0)
+    assert (sources.total("packets"), sources.restarts, sources.queue_rows) == (13, 1, 2)
 
 
 def test_silence_is_noticed_unless_it_has_ended_or_never_spoke() -> None:

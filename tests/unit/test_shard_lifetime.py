@@ -218,6 +218,17 @@ def test_every_change_of_status_is_told() -> None:
     ]
 
 
+def test_attempts_are_what_nobody_answered() -> None:
+    def unanswered(*packets: Packet) -> int:
+        stats = run_of(*packets).stats()
+        return stats["attempts"] - stats["attempts_answered"]
+
+    assert unanswered(tcp(0, 0, SYN), tcp(0, 0, SYN, at=1)) == 1
+    assert unanswered(tcp(0, 0, SYN), tcp(1, 0, SYN | ACK)) == 0
+    assert unanswered(tcp(0, 0, SYN), tcp(1, 0, RST)) == 0
+    assert unanswered(tcp(0, 0, SYN), tcp(0, 50, SYN), tcp(0, 90, SYN)) == 3
+
+
 def test_what_fell_quiet_is_told_once() -> None:
     run = run_of(tcp(0, 0, payload=b"text"))
     run.take([tcp(0, 4, payload=b"more", at=1)])

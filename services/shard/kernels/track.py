@@ -17,6 +17,7 @@ from services.shard.kernels.reassembly import acknowledged, ahead, emit, flush, 
 from services.shard.kernels.state import (
     C_AFTER_CLOSE,
     C_AFTER_RESET,
+    C_ATTEMPTS_ANSWERED,
     C_BYTES,
     C_FINS,
     C_IGNORED_RESETS,
@@ -79,8 +80,9 @@ def mark_dirty(t: Any, row: Any) -> Any:
 
 
 @inlined
-def set_status(flow: Any, status: Any) -> Any:
+def set_status(t: Any, flow: Any, status: Any) -> Any:
     if flow.status != status:
+        t.counters[C_ATTEMPTS_ANSWERED] += np.uint64(flow.status == ATTEMPT)
         flow.status = np.uint8(status)
         flow.marks |= np.uint8(CHANGED)
 
@@ -159,7 +161,7 @@ def tcp_state(t: Any, row: Any, direction: Any, packet: Any) -> Any:
                     find_service(t, flow)
                 flow.marks |= np.uint8(CHANGED)
     if flow.status == ATTEMPT and flags & RST == 0 and flags & (SYN | ACK) != SYN:
-        set_status(flow, OPEN)
+        set_status(t, flow, OPEN)
     if flags & ACK and flags & RST == 0:
         if other.marks & SAW_ACK == 0 or ahead(packet.ack, other.peer_ack) > 0:
             other.peer_ack = packet.ack
@@ -172,13 +174,13 @@ def tcp_state(t: Any, row: Any, direction: Any, packet: Any) -> Any:
             return False
         t.counters[C_RESETS] += ONE
         mine.marks |= np.uint8(SAW_RST)
-        set_status(flow, RESET)
+        set_status(t, flow, RESET)
         return False
     if flags & FIN:
         t.counters[C_FINS] += ONE
         mine.marks |= np.uint8(SAW_FIN)
         if flow.status != RESET:
-            set_status(flow, CLOSED if other.marks & SAW_FIN else CLOSING)
+            set_status(t, flow, CLOSED if other.marks & SAW_FIN else CLOSING)
     return mine.marks & SAW_RST == 0
 
 
