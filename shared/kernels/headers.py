@@ -6,7 +6,7 @@
 - The version nibble tells IPv4 from IPv6, whatever announced them.
 - A packet ends where its IP length says, but not beyond what carries it (the frame's length on
   the wire, a PPPoE length, the outer packet). IP length 0 (segmentation offload, jumbogram) means:
-  with its carrier.
+  with its carrier; of such a packet no more payload is said to be there than was captured.
 - A header that was not captured whole is `truncated`; one for which the IP length itself leaves no
   room is `malformed`.
 - Of a TCP header the 20 fixed bytes are enough, options may be cut; of UDP 8; of ICMP 4.
@@ -143,6 +143,8 @@ def write(
         tunnels, proto, src_port, dst_port, payload, stop, wire = 0, 0, 0, 0, 0, 0, 0
     else:
         family = u8(data, ip) >> 4
+        if be16(data, ip + (2 if family == 4 else 4)) == 0:
+            wire = stop
         if family == 4:
             src_lo, dst_lo = u64(be32(data, ip + 12)), u64(be32(data, ip + 16))
         else:

@@ -302,6 +302,35 @@ def test_what_was_said_is_what_is_read(
     assert final["gaps"] == final["conflicts"] == [0, 0]
 
 
+@st.composite
+def long_talks(draw: st.DrawFn) -> list[Packet]:
+    """Hundreds of short segments of both sides, then some of them again, some otherwise."""
+    sent: list[list[bytes]] = [[], []]
+    packets = []
+    for number in range(draw(st.integers(100, 300))):
+        side = draw(st.sampled_from((0, 0, 0, 1))) if number < 20 else number % 3 % 2
+        src, dst = (SERVER, CLIENT) if side else (CLIENT, SERVER)
+        payload = b"%02x" % (number % 256)
+        packets.append(Packet(src, dst, payload, TCP, PSH, 2 * len(sent[side])))
+        sent[side].append(payload)
+    for at, by, length in draw(
+        st.lists(st.tuples(st.integers(0, 300), st.integers(0, 2), st.integers(1, 9)), max_size=9)
+    ):
+        first = packets[at % len(packets)]
+        again = b"".join(sent[first.src == SERVER])[first.seq :][:length]
+        told = again[:-1] + bytes([again[-1] ^ by])
+        packets.append(replace(first, payload=told))
+    return retimed(packets)
+
+
+@pytest.mark.property
+@given(long_talks(), st.sets(st.integers(1, 320)), st.sampled_from((1, 4, 64)))
+def test_conflicts_do_not_depend_on_batches(
+    packets: list[Packet], cuts: set[int], batch_size: int
+) -> None:
+    assert_same(packets, sorted(cuts), small(batch_size=batch_size))
+
+
 # ------------------------------------------------------------------------------------- many shards
 
 

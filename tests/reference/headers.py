@@ -56,6 +56,7 @@ class Network(NamedTuple):
     dst: bytes
     payload: View
     fragment: bool = False
+    has_length: bool = True
 
 
 @dataclass
@@ -247,6 +248,7 @@ def internet4(view: View, strict: bool) -> Network:
     packet = bounded(view, total, strict)
     packet.head(header)
     ip = Network(4, head[9], bytes(12) + head[12:16], bytes(12) + head[16:20], packet)
+    ip = ip._replace(has_length=total > 0)
     if pieces & 0x3FFF:
         return ip._replace(fragment=True)
     payload, proto = packet.skip(header), head[9]
@@ -263,6 +265,7 @@ def internet6(view: View, strict: bool) -> Network:
     packet = bounded(view, 40 + length if length else 0, strict)
     payload = packet.skip(40)
     ip = Network(6, proto, head[8:24], head[24:40], packet)
+    ip = ip._replace(has_length=length > 0)
     for _ in range(MAX_EXTENSIONS):
         if proto in (0, 43, 60, 135, 140):
             size = payload.head(2)[1] * 8 + 8
@@ -476,4 +479,5 @@ def payload_fields(found: Decoded) -> dict[str, int]:
     if found.status == "unsupported_transport":
         return {}
     view = found.payload
-    return dict(zip(PAYLOAD_FIELDS, (view.at, len(view.data), view.size), strict=True))
+    size = view.size if found.ip.has_length else len(view.data)
+    return dict(zip(PAYLOAD_FIELDS, (view.at, len(view.data), size), strict=True))

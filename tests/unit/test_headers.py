@@ -203,6 +203,18 @@ def test_cut_payload_keeps_its_wire_length() -> None:
     assert (row["status"], row["payload_len"], row["payload_wire"]) == ("parsed", 2, 5)
 
 
+@pytest.mark.parametrize("wirelen", [54, 500, 1 << 31, (1 << 32) - 1])
+def test_without_an_ip_length_the_payload_is_what_was_captured(wirelen: int) -> None:
+    """A frame may claim to have been 4 GB; the shard would not believe the row."""
+    for link, frame, _ in (WAYS["IPv4 length 0"], WAYS["IPv6 length 0"]):
+        row = decoded(frame, link, wirelen=wirelen)
+        assert row["status"] == "parsed"
+        assert row["payload_wire"] == row["payload_len"] == len(PAYLOAD)
+        assert row["wirelen"] == wirelen
+        cut = decoded(frame[:-2], link, wirelen=wirelen)
+        assert cut["payload_wire"] == cut["payload_len"] == len(PAYLOAD) - 2
+
+
 def test_cut_tcp_options_leave_a_packet_without_payload() -> None:
     frame = b.ethernet(b.ip4(A4, B4, 6, b.tcp(1, 2, b"12345678", options=bytes(12))))
     row = decoded(frame[:60], wirelen=len(frame))

@@ -264,6 +264,18 @@ def test_a_coordinator_that_lost_its_rows_is_told_again() -> None:
     assert run.stats()["idle"] == 1
 
 
+def test_the_beginning_of_a_long_stream_is_told_again() -> None:
+    """Thousands of pieces lie between it and the newest."""
+    run = ShardRun()
+    for number in range(3000):
+        side = number & 1
+        run.take([tcp(side, number // 2 * 4, payload=b"%04d" % (number // 2), at=number)])
+    before = dict(run.preview)
+    assert [len(octets) for octets in before.values()] == [256, 256]
+    run.worker.tell_all_again()
+    assert run.preview == before
+
+
 def test_more_streams_than_a_message_has_room_for_are_told_again() -> None:
     run = ShardRun(small(max_flows=20_000, batch_size=64))
     for first in range(0, 20_000, 1000):

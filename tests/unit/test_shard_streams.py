@@ -34,6 +34,16 @@ def test_a_service_is_told_from_pieces(cuts: list[int]) -> None:
     assert only(packets, cuts)["service"] == "ssh"
 
 
+@pytest.mark.parametrize("cuts", [[], range(0, 600, 10), range(600)], ids=["one", "some", "each"])
+def test_a_conflict_with_the_beginning_of_a_long_stream_is_seen_however_it_is_cut(
+    cuts: Sequence[int],
+) -> None:
+    packets = [segment(0, i * 3, b"abc") for i in range(300)]
+    packets += [segment(1, i * 3, b"abc") for i in range(300)]
+    again = [segment(0, 0, b"abd"), segment(0, 0, b"abc"), segment(1, 300, b"xxx")]
+    assert only(packets + again, cuts)["conflicts"] == [1, 1]
+
+
 @pytest.mark.parametrize("cuts", [[], [1]])
 def test_a_conflict_is_seen_within_a_batch_and_across(cuts: list[int]) -> None:
     assert only([segment(0, 0, b"abc"), segment(0, 0, b"abd")], cuts)["conflicts"] == [1, 0]

@@ -191,11 +191,13 @@ def add_preview(t: Any, row: Any, direction: Any, start: Any, at: Any, length: A
 
 @inlined
 def preview_again(t: Any, row: Any) -> Any:
-    """Both directions' previews, as far as the log still has them."""
+    """Both directions' previews, as far as the log still has them.
+
+    The beginning is at the end of the chain, so all of it is walked: over all streams that is every
+    extent of the ring once.
+    """
     reference = t.flows[row].chain[0]
-    for _ in range(HEAD_EXTENTS):
-        if not is_there(t, reference):
-            break
+    while is_there(t, reference):
         word = place(t, reference) >> np.uint64(3)
         start = np.int64(t.ring64[word + np.uint64(1)])
         direction = np.int64(t.ring64[word + np.uint64(4)])

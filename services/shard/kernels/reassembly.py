@@ -32,6 +32,7 @@ from services.shard.kernels.state import (
     MAX_HELD_BYTES,
     MAX_HELD_SEGMENTS,
     RESERVED_NODES,
+    RING_0_UPTO,
     USED_NODES,
 )
 from shared.columns import SAW_ACK
@@ -39,8 +40,10 @@ from shared.kernels import inlined
 
 LONGEST_GROUP = 65536
 WINDOW = np.int64(1 << 30)  # the largest window there is, RFC 7323 §2.3
-COMPARED_EXTENTS = 64  # how far back a retransmission is compared with what was kept
-COMPARED_CHUNKS = 4096  # and with what this batch brought
+# How far back a retransmission is compared with what this batch brought, and with each chain of
+# what was kept. However a stream is cut into batches, an extent is at least one of its segments: its
+# last 2048 are always compared, and only how many more depends on the cuts.
+COMPARED_CHUNKS = COMPARED_EXTENTS = 4096
 LOW_32 = np.uint64(0xFFFFFFFF)
 ZERO, ONE = np.uint64(0), np.uint64(1)
 
@@ -189,14 +192,19 @@ def acknowledged(t: Any, row: Any, direction: Any) -> Any:
 
 
 @inlined
-def differs_from_log(
-    t: Any, row: Any, direction: Any, start: Any, stop: Any, off: Any, payload: Any
+def same_in_log(
+    t: Any, row: Any, direction: Any, start: Any, stop: Any, off: Any, payload: Any, wanted: Any
 ) -> Any:
-    """Whether bytes [start, stop) of a direction, at `off`, are not what the content log has."""
-    for ring in (ZERO, ONE):
+    """How many of the bytes [start, stop) of a direction, at `off`, the content log has and has
+    the same; -1 when one is another. At most `wanted` are there."""
+    found = np.int64(0)
+    first = t.config[RING_0_UPTO]  # what begins before it is in ring 0
+    for ring in (ONE, ZERO):
+        if (stop <= first) if ring else (start >= first + t.config[MAX_EXTENT]):
+            continue
         reference = t.flows[row].chain[ring]
         for _ in range(COMPARED_EXTENTS):
-            if not is_there(t, reference):
+            if found >= wanted or not is_there(t, reference):
                 break
             word = place(t, reference) >> np.uint64(3)
             begin = np.int64(t.ring64[word + ONE])
@@ -207,16 +215,18 @@ def differs_from_log(
                 new = np.uint64(off) + np.uint64(low - start)
                 for i in range(high - low):
                     if t.ring8[old + np.uint64(i)] != payload[new + np.uint64(i)]:
-                        return True
+                        return np.int64(-1)
+                found += max(np.int64(0), high - low)
             reference = t.ring64[word]
-    return False
+    return found
 
 
 @inlined
-def differs_in_batch(
+def same_in_batch(
     t: Any, row: Any, direction: Any, start: Any, stop: Any, off: Any, payload: Any
 ) -> Any:
-    """The same for what this batch brought before: it is not in the log yet."""
+    """The same for what this batch brought: it is not in the log yet."""
+    found = np.int64(0)
     at = np.uint64(t.flows[row].group)
     looked = 0
     while at != 0 and looked < COMPARED_CHUNKS:
@@ -236,9 +246,10 @@ def differs_in_batch(
             new = np.uint64(off) + np.uint64(low - start)
             for i in range(high - low):
                 if payload[old + np.uint64(i)] != payload[new + np.uint64(i)]:
-                    return True
+                    return np.int64(-1)
+            found += max(np.int64(0), high - low)
             begin += np.int64(chunk.len)
-    return False
+    return found
 
 
 @inlined
@@ -248,9 +259,11 @@ def compare(t: Any, row: Any, direction: Any, seq: Any, off: Any, length: Any, p
     # logical offset of `seq`; what lies before the stream's first byte has nothing to compare
     start = np.int64(mine.offset) + ahead(seq, mine.next_seq)
     stop = start + np.int64(length)
-    if differs_from_log(t, row, direction, start, stop, off, payload) or differs_in_batch(
-        t, row, direction, start, stop, off, payload
-    ):
+    same = same_in_batch(t, row, direction, start, stop, off, payload)
+    wanted = stop - max(start, np.int64(0)) - same
+    if same >= 0 and wanted > 0:
+        same = same_in_log(t, row, direction, start, stop, off, payload, wanted)
+    if same < 0:
         if mine.conflicts < 65535:
             mine.conflicts += np.uint16(1)
         t.counters[C_CONFLICTS] += ONE
