@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from shared.errors import EXIT_NOTHING_READ, EXIT_OK
-from shared.settings import Service, Settings, to_environ, variable
+from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
+from shared.settings import Service, Settings, host_port, to_environ, variable
 
 ROOT = Path(__file__).resolve().parent.parent
 # numpy's linear algebra, which nobody uses here, would start a thread a core in every service.
@@ -24,6 +24,9 @@ KEEP_PAGES = {
 
 
 STDERR = 2
+PORT_MAX = 65535
+# Ports after the one that is given; each shard has one more.
+METRICS_PORTS: tuple[Service, ...] = ("capture", "coordinator", "api", "shard")
 
 
 class Child:
@@ -89,13 +92,33 @@ def start(settings: Settings) -> list[Child]:
     capture = Child("capture", "capture", told, reads=stdin, writes=dump)
     if dump:
         return [capture]
-    result = [capture, Child("coordinator", "coordinator", told, reads=False, writes=True)]
+    own = told | metrics_of(settings, "coordinator")
+    result = [capture, Child("coordinator", "coordinator", own, reads=False, writes=True)]
     for index in range(settings.workers):
-        own = told | {variable("shard_index"): str(index)}
+        own = told | metrics_of(settings, "shard", index)
+        own |= {variable("shard_index"): str(index)}
         result.append(Child("shard", f"shard {index}", own, reads=False, writes=False))
     if settings.api_listen:
-        result.append(Child("api", "api", told, reads=False, writes=False))
+        own = told | metrics_of(settings, "api")
+        result.append(Child("api", "api", own, reads=False, writes=False))
     return result
+
+
+def metrics_of(settings: Settings, service: Service, index: int = 0) -> dict[str, str]:
+    """Where one process of a run serves its metrics: they cannot all have the port that is given.
+
+    UserError when there is no such port.
+    """
+    if not settings.metrics_listen:
+        return {}
+    host, first = host_port(settings.metrics_listen, "metrics_listen")
+    port = first + METRICS_PORTS.index(service) + index
+    if port > PORT_MAX:
+        raise UserError(
+            f"--metrics-listen {settings.metrics_listen}: {service} would have port {port};"
+            " give a lower one"
+        )
+    return {variable("metrics_listen"): f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
 
 
 def kill(children: Iterable[Child]) -> None:

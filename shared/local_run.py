@@ -76,6 +76,7 @@ def check(settings: Settings) -> None:
         raise UserError("--mode dump has nothing to show: leave --api-listen out")
     if settings.api_listen:
         _check_free(settings.api_listen)
+    children.metrics_of(settings, "shard", worker_count(settings) - 1)  # the last port of all
 
 
 def unreadable(path: str) -> str:

@@ -327,7 +327,8 @@ class Settings(BaseModel):
     )
     metrics_listen: str = setting(
         "",
-        "address of the Prometheus metrics; off when empty",
+        "address of the Prometheus metrics; off when empty. Of a local run capture has this port,"
+        " the coordinator the next, the API the one after, and shard i the i-th after those",
         EVERY,
         metavar="HOST:PORT",
     )

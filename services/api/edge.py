@@ -43,9 +43,10 @@ class Edge:
                 message["headers"] = [*message["headers"], *HEADERS]
             await send(message)
 
-        method, scope = scope["method"], scope | {
-            "query_string": without_blanks(scope["query_string"])
-        }
+        method, scope = (
+            scope["method"],
+            scope | {"query_string": without_blanks(scope["query_string"])},
+        )
         if method == "HEAD":
             scope["method"] = "GET"
             send = bodiless(send)

@@ -48,7 +48,10 @@ class Capture:
         self.router = Router([], lambda: stop.requested)
         self.pump = Pump(self.router)
         metrics = Stats(
-            "capture", self.stats, frozenset({"queue_rows"}), {"decode": "status", "fragments": "fate"}
+            "capture",
+            self.stats,
+            frozenset({"queue_rows"}),
+            {"decode": "status", "fragments": "fate"},
         )
         serve(settings.metrics_listen, metrics.registry)
 

@@ -59,6 +59,8 @@ from shared.service import Loop, run_service
 def main(settings, stop):
     name = "NAME"
     told = (name, settings.workers, settings.shard_index, settings.output)
+    if settings.metrics_listen:
+        sys.stderr.write(f"metrics of {name} at {settings.metrics_listen}\n")
     sys.stderr.write(" ".join(map(str, told)) + "\n")
     sys.stderr.write(f"in {settings.run_dir}\n")
     sys.stdout.write("not an event\n")
@@ -88,6 +90,21 @@ from shared import children
 children.ROOT = pathlib.Path(sys.argv[1])
 from shared.launcher import main
 sys.exit(main(sys.argv[2:]))
+"""
+INTERRUPTED = """
+import os, pathlib, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if children := sys.modules.get("shared.children"):
+            children.ROOT = pathlib.Path(sys.argv[1])
+        if name == sys.argv[2]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupt())
+from shared.launcher import main
+sys.exit(main(["--pcap", "a.pcap"]))
 """
 
 
@@ -157,6 +174,7 @@ def heard(process: "subprocess.Popen[str]", words: str) -> str:
         (["sample", "-o", "no/such/folder/x.pcap"], "no such file or directory"),
         (["healthcheck", "weather"], "name one of capture, shard, coordinator, api"),
         (["--pcap", "x", "--api-listen", "33111"], "give HOST:PORT"),
+        (["--pcap", "x", "--metrics-listen", "[::1]:65532", "--workers", "2"], "have port 65536"),
         (["--pcap", "x", "--mode", "dump", "--api-listen", "127.0.0.1:1"], "--mode dump"),
     ],
 )
@@ -205,6 +223,23 @@ def test_children_are_told_the_number_of_shards_and_each_its_own(tree: Tree) -> 
     assert "shard 2 1 a.pcap.jsonl" in err
     _, _, err = tree.run("--pcap", "-")
     assert re.search(r"capture [1-9]\d* -1 live.jsonl", err)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_each_service_has_a_port_of_its_own_for_metrics(tree: Tree, host: str, port: int) -> None:
+    _, _, err = tree.run(
+        *("--pcap", "a.pcap", "--workers", "2", "--metrics-listen", f"{host}:5000"),
+        *("--api-listen", f"127.0.0.1:{port}"),
+        FAKE_HOLD="1",
+        FAKE_CRASH="api",
+    )
+    found = re.findall(rf"^metrics of (\w+) at {re.escape(host)}:(\d+)$", err, re.M)
+    assert sorted(found) == [
+        ("api", "5002"),
+        ("capture", "5000"),
+        ("shard", "5003"),
+        ("shard", "5004"),
+    ]
 
 
 def test_the_coordinator_ends_last(tree: Tree) -> None:
@@ -258,6 +293,29 @@ def test_a_second_signal_kills(tree: Tree) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=5)
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("module", "status"),
+    [
+        *((name, 130) for name in ("commands", "kernel_cache", "local_run", "settings", "output")),
+        ("remote", 0),  # the services run by then: they are ended in order
+    ],
+)
+def test_a_signal_while_it_starts_ends_it_quietly(tree: Tree, module: str, status: int) -> None:
+    """Whatever it is importing at that moment."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(tree.folder), f"shared.{module}"],
+        check=False,
+        env=clean_environ() | {"PYTHONPATH": str(ROOT)},
+        cwd=tree.folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == status, done.stderr
 
 
 def test_with_an_api_it_stays_until_told_to_go(tree: Tree, port: int) -> None:
