@@ -43,13 +43,10 @@ class Edge:
                 message["headers"] = [*message["headers"], *HEADERS]
             await send(message)
 
-        method, scope = (
-            scope["method"],
-            scope | {"query_string": without_blanks(scope["query_string"])},
-        )
+        method, query = scope["method"], without_blanks(scope["query_string"])
+        scope = {**scope, "query_string": query}
         if method == "HEAD":
-            scope["method"] = "GET"
-            send = bodiless(send)
+            scope["method"], send = "GET", bodiless(send)
         try:
             await self._app(scope, receive, respond)
         except Exception:

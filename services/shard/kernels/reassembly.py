@@ -41,8 +41,8 @@ from shared.kernels import inlined
 LONGEST_GROUP = 65536
 WINDOW = np.int64(1 << 30)  # the largest window there is, RFC 7323 §2.3
 # How far back a retransmission is compared with what this batch brought, and with each chain of
-# what was kept. However a stream is cut into batches, an extent is at least one of its segments: its
-# last 2048 are always compared, and only how many more depends on the cuts.
+# what was kept. However batches are cut, an extent is a segment or more: the last 2048 segments of
+# a stream are always compared, and only how many more depends on the cuts.
 COMPARED_CHUNKS = COMPARED_EXTENTS = 4096
 LOW_32 = np.uint64(0xFFFFFFFF)
 ZERO, ONE = np.uint64(0), np.uint64(1)
