@@ -422,6 +422,7 @@ VIEW = np.dtype(
     align=True,
 )
 PREVIEW_BYTES = 256  # kept of each direction
+SUMMARY_BYTES = 80  # printable bytes that stand for a stream whose preview is no text
 
 # --------------------------------------------------------------------------------------------
 # Services a stream can be; the position is what travels. Position 0 = not known.

@@ -26,6 +26,7 @@ from shared.columns import (
     SERVICE_SOURCES,
     SERVICES,
     STATUSES,
+    SUMMARY_BYTES,
     VIEW,
 )
 from shared.flow_key import hex_id
@@ -34,7 +35,6 @@ from shared.schema import SchemaError
 Row = dict[str, Any]
 Preview = tuple[bytes, str | None]
 
-SUMMARY_BYTES = 80
 # RFC 9112 §3; of one that the preview cut short, a method and the beginning of a path
 REQUEST_LINE = re.compile(r"[!#$%&'*+.^_`|~\w-]+ \S+ HTTP/\d\.\d|[A-Z]+ /\S*")
 # C0 controls that text does not hold: all but TAB, LF, VT, FF, CR and ESC; and DEL.

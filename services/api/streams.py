@@ -69,7 +69,12 @@ class StreamsParameters(BaseModel):
         None, ge=-MICROS_MAX, le=MICROS_MAX, description="seen before this"
     )
     tag: str | None = Field(None, max_length=256)
-    text: str | None = Field(None, max_length=1024, description="in the summary or a preview")
+    text: str | None = Field(
+        None,
+        max_length=1024,
+        description="in the summary or a preview, ASCII letters in both cases; what is printable"
+        " of the first bytes of a binary direction counts as its summary, put together",
+    )
     order: Literal["newest", "oldest"] = "newest"
     limit: int = Field(100, ge=1, le=512)
     cursor: int | None = Field(

@@ -1,5 +1,9 @@
 """Which streams hold a text in their previews, remembered for the texts asked for last.
 
+A preview that is no text holds what is printable of it as well, put together: the summary of such
+a stream shows that, and what is shown must be found. It takes a second look at what the first did
+not find, up to 0.2 s when 1 M streams are all binary; at text it is nothing.
+
 A look at 1 M full previews is a look at 512 MB: 11 ms by two idle cores, 20 ms by one. Whoever
 watches the list with a text in the filter asks for the same text again and again, so what was
 found is kept for each slot until its previews change: then it is 1 ms. A text that holds
@@ -8,6 +12,7 @@ another one that is remembered, as while somebody types, is not looked for where
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -15,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.coordinator.kernels import inventory as k
+from services.coordinator.kernels.squeezed_search import NO_TEXT, search_squeezed
 from services.coordinator.kernels.text_search import PIECE, search_text
 from services.coordinator.view import Inventory
-from shared.columns import PREVIEW_BYTES
+from shared.columns import PREVIEW_BYTES, SUMMARY_BYTES, TEXT_KIND
 
 TEXTS_KEPT = 4
 UNKNOWN, NO, YES = 0, 1, 2  # verdicts: looked at adds one, found adds another
@@ -36,7 +42,7 @@ class TextMatches:
         self._verdicts: OrderedDict[bytes, NDArray[np.uint8]] = OrderedDict()
 
     def narrow(self, text: str, mask: NDArray[np.bool_]) -> None:
-        """Clear mask (used,) where neither preview of a stream holds the text, not an empty one."""
+        """Clear mask (used,) where a stream shows the text, not an empty one, in no preview."""
         needle = text.encode("utf-8", "replace").lower()
         if len(needle) > PREVIEW_BYTES:
             mask[:] = False
@@ -46,8 +52,11 @@ class TextMatches:
         look = mask & (verdict == UNKNOWN)
         if look.any():
             verdict += look
-            search(self.inventory, needle, look)
-            verdict += look
+            found = look.copy()
+            search(self.inventory, needle, found)
+            look &= ~found
+            search_summaries(self.inventory, needle, look)
+            verdict += look | found
         mask &= verdict == YES
 
     def _forget_changed(self, used: int) -> None:
@@ -82,10 +91,55 @@ def search(inventory: Inventory, needle: bytes, mask: NDArray[np.bool_]) -> None
             mask.view(np.uint8),
         )  # fmt: skip
 
-    if mask.size < SHARE_FROM or SEARCH_THREADS == 1:
-        some(0, mask.size)
+    divide(mask.size, some)
+
+
+def search_summaries(inventory: Inventory, needle: bytes, mask: NDArray[np.bool_]) -> None:
+    """Clear mask where no binary preview shows the needle in its printable bytes."""
+    if len(needle) > SUMMARY_BYTES or not all(32 <= byte < 127 for byte in needle):
+        mask[:] = False
         return
-    cuts = np.linspace(0, mask.size, SEARCH_THREADS + 1).astype(int).tolist()
+    kinds = inventory.columns["content_kind"][: mask.size, 1:]
+    known = np.ascontiguousarray(kinds == TEXT_KIND).view(np.uint8).reshape(-1)
+    wanted = np.frombuffer(needle, np.uint8)
+
+    def some(start: int, stop: int) -> None:
+        search_squeezed(
+            inventory.previews, inventory.preview_len, known, text_machine(), wanted,
+            np.zeros(PREVIEW_BYTES, np.uint8), start, stop, mask.view(np.uint8),
+        )  # fmt: skip
+
+    divide(mask.size, some)
+
+
+@cache
+def text_machine() -> NDArray[np.uint8]:
+    """Next state by state and byte: UTF-8 (RFC 3629 §4) without the controls that no text holds.
+
+    State 0 is between characters, 1-3 want so many tails; E0, ED, F0 and F4 restrict the next one.
+    """
+    e0, ed, f0, f4 = 4, 5, 6, 7
+    table = np.full((NO_TEXT + 1, 256), NO_TEXT, np.uint8)
+    for first, last, step in (
+        (0x09, 0x0D, 0), (0x1B, 0x1B, 0), (0x20, 0x7E, 0), (0xC2, 0xDF, 1), (0xE0, 0xE0, e0),
+        (0xE1, 0xEC, 2), (0xED, 0xED, ed), (0xEE, 0xEF, 2), (0xF0, 0xF0, f0), (0xF1, 0xF3, 3),
+        (0xF4, 0xF4, f4),
+    ):  # fmt: skip
+        table[0, first : last + 1] = step
+    for state, first, last, step in (
+        (1, 0x80, 0xBF, 0), (2, 0x80, 0xBF, 1), (3, 0x80, 0xBF, 2), (e0, 0xA0, 0xBF, 1),
+        (ed, 0x80, 0x9F, 1), (f0, 0x90, 0xBF, 2), (f4, 0x80, 0x8F, 2),
+    ):  # fmt: skip
+        table[state, first : last + 1] = step
+    return table.reshape(-1)
+
+
+def divide(size: int, some: Callable[[int, int], None]) -> None:
+    """Have `size` slots looked at by as many threads as are worth it."""
+    if size < SHARE_FROM or SEARCH_THREADS == 1:
+        some(0, size)
+        return
+    cuts = np.linspace(0, size, SEARCH_THREADS + 1).astype(int).tolist()
     list(searchers().map(some, cuts[:-1], cuts[1:]))
 
 
