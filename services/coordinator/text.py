@@ -2,7 +2,7 @@
 
 A preview that is no text holds what is printable of it as well, put together: the summary of such
 a stream shows that, and what is shown must be found. It takes a second look at what the first did
-not find, up to 0.2 s when 1 M streams are all binary; at text it is nothing.
+not find, up to 0.3 s when 1 M streams are all binary; for text it is nothing.
 
 A look at 1 M full previews is a look at 512 MB: 11 ms by two idle cores, 20 ms by one. Whoever
 watches the list with a text in the filter asks for the same text again and again, so what was

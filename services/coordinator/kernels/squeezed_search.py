@@ -2,7 +2,7 @@
 
 That is what the summary of a binary stream shows, and nothing in the preview stands like that.
 Only what `text_search` did not find is looked at, and only previews that are not known as text.
-Measured on 1 M streams with two full previews of random bytes: 0.31 s by one thread.
+Measured on 1 M streams with two full previews of random bytes: 0.27 s by two threads.
 """
 
 from typing import Any
