@@ -4,6 +4,7 @@ Rules: a handshake message may be split over records (RFC 8446, 5.1), so the hea
 behind the first are taken out before it is read. What is cut off ends in a `note`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from services.api.protocols import tls_client, tls_server
@@ -15,6 +16,7 @@ HANDSHAKE_RECORD = 22
 RECORD_HEADER = 5
 MESSAGE_HEADER = 4
 SSL2_HELLO = 1
+Explainer = Callable[[bytes, dict[str, Any]], None]  # octets, and the detail to fill
 EMPTY: dict[str, Any] = dict.fromkeys(
     ("record", "handshake", "version", "sni", "alpn", "cipher", "ja3", "ja4")
 )
@@ -34,9 +36,9 @@ def explain(kind: str, octets: bytes | None, name: str, value: int, code: int) -
         return _noted(detail, _ssl2_hello, octets)
     message = without_records(octets, value)
     if kind == "client_hello":
-        return _noted(detail, tls_client.explain, message[MESSAGE_HEADER:])
+        return _hello(detail, tls_client.explain, message)
     if kind == "server_hello":
-        return _noted(detail, tls_server.explain, message[MESSAGE_HEADER:])
+        return _hello(detail, tls_server.explain, message)
     if kind == "certificate":
         return detail | certificates_of(message[MESSAGE_HEADER:])
     return detail
@@ -56,7 +58,18 @@ def without_records(octets: bytes, left: int) -> bytes:
     return message[: MESSAGE_HEADER + int.from_bytes(message[1:MESSAGE_HEADER], "big")]
 
 
-def _noted(detail: dict[str, Any], explainer: Any, message: bytes) -> dict[str, Any]:
+def _hello(detail: dict[str, Any], explainer: Explainer, message: bytes) -> dict[str, Any]:
+    """As _noted. A hello that lacks octets has no fingerprint, wherever it is cut."""
+    size = int.from_bytes(message[1:MESSAGE_HEADER], "big")
+    body = message[MESSAGE_HEADER:]
+    found = _noted(detail, explainer, body)
+    if len(body) < size:
+        found = {key: None if key.startswith("ja") else value for key, value in found.items()}
+        found.setdefault("note", f"{len(body)} of {size} octets")
+    return found
+
+
+def _noted(detail: dict[str, Any], explainer: Explainer, message: bytes) -> dict[str, Any]:
     """detail and what the explainer adds to it; where it breaks off, what it had and a note."""
     found: dict[str, Any] = {}
     try:

@@ -1,5 +1,6 @@
 """ClientHello (RFC 8446, 4.1.2; RFC 5246, 7.4.1.2): what a client offers, and its fingerprints."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +51,7 @@ def explain(message: bytes, found: dict[str, Any]) -> None:
     found |= fingerprints.of_client(hello)
 
 
-def read_extensions(reader: Octets, take: Any) -> None:
+def read_extensions(reader: Octets, take: Callable[[int, bytes], None]) -> None:
     """Hand each extension to `take(kind, octets)`. There may be none at all (RFC 5246, 7.4.1.4)."""
     if not len(reader):
         return

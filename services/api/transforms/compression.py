@@ -83,7 +83,10 @@ class Zlib:
 
 
 class Brotli:
-    """RFC 7932. Without a limit the library unpacks a bomb at once; with one it gives 32 KiB."""
+    """RFC 7932. Without a limit the library unpacks a bomb at once; with one it gives 32 KiB.
+
+    It accepts more input as soon as it has consumed the last, even when output is still due.
+    """
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
@@ -92,13 +95,12 @@ class Brotli:
     def __iter__(self) -> Iterator[bytes]:
         engine = brotli.Decompressor()
         while not engine.is_finished():
-            hungry = engine.can_accept_more_data()
-            octets = self.feed.next() if hungry else b""
-            if hungry and not octets:
-                return
+            octets = self.feed.next() if engine.can_accept_more_data() else b""
             found = engine.process(octets, output_buffer_limit=1)
             if found:
                 yield found
+            elif not octets and engine.can_accept_more_data():
+                return
         self.whole = True
 
 
