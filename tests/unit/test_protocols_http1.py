@@ -11,7 +11,8 @@ NONE = 2**64 - 1
 
 
 def detail(octets: bytes | None, kind: str = "request", **columns: Any) -> dict[str, Any]:
-    row = {"text": "", "name": "", "value": NONE, "code": 0, "framing": 0, "marks": 0} | columns
+    row: dict[str, Any] = {"text": "", "name": "", "value": NONE, "code": 0, "framing": 0}
+    row |= {"marks": 0} | columns
     return explain("http1", kind, octets, **row)
 
 
