@@ -41,6 +41,7 @@ def test_a_close_frame() -> None:
         ("[1]", None),
         ("{", None),
         ("[" * 100_000, None),
+        ('{"detail": {"a": "\\ud800"}}', None),
     ],
 )
 def test_a_finding(text: str, detail: object) -> None:

@@ -1,7 +1,8 @@
 """Findings of analyzers: their text is JSON, `{"protocol", "summary", "detail"}`."""
 
-import json
 from typing import Any
+
+import orjson
 
 
 def explain(text: str) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def summary(text: str) -> str:
 
 def _finding(text: str) -> dict[str, Any] | None:
     try:
-        finding = json.loads(text)
-    except (ValueError, RecursionError):
+        finding = orjson.loads(text)
+    except ValueError:
         return None
     return finding if isinstance(finding, dict) else None
