@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 from urllib.parse import quote_plus
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import pytest
 import zstandard
 from hypothesis import given
