@@ -310,7 +310,8 @@ MESSAGE = np.dtype(
         ("framing", "u1"),  # how the body's end is known; its protocol names the values
         ("marks", "u1"),  # bits that its protocol names; MESSAGE_GAP is everybody's
         ("note", "u1"),  # index into MESSAGE_NOTES: why it is partial or wrong
-        ("pad", "u1", 5),
+        ("pad", "u1", 3),
+        ("waits", "<u4"),  # the parser's: low half of 1 + number of the next message without pair
     ],
     align=True,
 )
@@ -336,6 +337,12 @@ MESSAGE_NOTES = (
     NO_NOTE, NOTE_GAP, NOTE_END, NOTE_TOO_LONG, NOTE_START_LINE, NOTE_HEADER, NOTE_LENGTH,
     NOTE_CHUNK, NOTE_FRAME, NOTE_RECORD, NOTE_NAME, NOTE_TRUNCATED, NOTE_LOST,
 ) = range(len(MESSAGE_NOTES))  # fmt: skip
+# HTTP/1: MESSAGE.framing and bits of MESSAGE.marks
+HTTP_FRAMINGS = ("none", "content_length", "chunked", "close", "upgrade")
+ASKED_HEAD, ASKED_CONNECT, ASKED_WEBSOCKET, ASKED_SIMPLE = 1, 2, 4, 8  # SIMPLE: HTTP/0.9
+# WebSocket: MESSAGE.framing is the opcode; bits of MESSAGE.marks
+FRAME_FIN, FRAME_RSV1, FRAME_MASKED = 1, 2, 4
+NO_VALUE = (1 << 64) - 1  # of MESSAGE.value, where there is none
 MESSAGE_TEXT_MAX = 512  # bytes of one message's text: summary and name
 
 # Where a parser is in a stream: one row for each stream that has one. 136 bytes. `work` is the

@@ -102,7 +102,8 @@ class Tables:
         self.told = rows_of(MESSAGE, TOLD_AT_ONCE)
         self.told_ends = rows_of(ENDPOINTS, TOLD_AT_ONCE)
         self.told_text = zeros(TOLD_AT_ONCE * TEXT_OF_MESSAGE + MESSAGE_TEXT_MAX)
-        self.unit = zeros(settings.max_http1_header_bytes + 65536)
+        self.unit = zeros((settings.max_http1_header_bytes + 65536 + 7) & ~7)
+        self.unit64 = self.unit.view(np.uint64)
 
     def _config(self, settings: Settings, slots: int) -> NDArray[np.int64]:
         config = np.zeros(s.CONFIG_LEN, np.int64)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from services.shard.kernels import state as s
 from services.shard.kernels.content import store_groups
+from services.shard.kernels.http1 import parse_http1
 from services.shard.kernels.inspect import inspect_groups
 from services.shard.kernels.lifetime import (
     close_all,
@@ -18,6 +19,7 @@ from services.shard.kernels.lifetime import (
 )
 from services.shard.kernels.parsing import assign_parsers, collect_messages, end_parsers
 from services.shard.kernels.track import track
+from services.shard.kernels.websocket import parse_websocket
 from services.shard.tables import Tables
 from shared.batch import EventBatch
 
@@ -91,6 +93,8 @@ class Worker:
             inspect_groups(t.columns)
             if t.parses:
                 assign_parsers(t.columns)
+                parse_http1(t.columns)
+                parse_websocket(t.columns)
         t.counters[s.C_GROUPS] += np.uint64(count)
         t.state[s.GROUPS] = 0
         t.state[s.CHUNKS] = 0

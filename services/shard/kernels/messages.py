@@ -23,8 +23,12 @@ from services.shard.kernels.state import (
     TEXT_HEAD,
 )
 from shared.columns import (
+    MESSAGE_COMPLETE,
     MESSAGE_ERROR,
+    MESSAGE_GAP,
+    MESSAGE_PARTIAL,
     MESSAGE_TEXT_MAX,
+    NOTE_GAP,
 )
 from shared.kernels import inlined
 
@@ -77,6 +81,7 @@ def open_message(
     message.framing = np.uint8(0)
     message.marks = np.uint8(0)
     message.note = np.uint8(0)
+    message.waits = np.uint32(0)
     t.message_count[row] += np.uint32(1)
     t.last_message[row] = np.uint32((number + ONE) & LOW_32)
     t.counters[C_MESSAGES] += ONE
@@ -123,6 +128,29 @@ def finish(t: Any, number: Any, status: Any, note: Any, body_end: Any, end: Any)
         message.note = np.uint8(note)
         message.body_end = np.uint64(body_end)
         message.end = np.uint64(end)
+
+
+@inlined
+def close_message(
+    t: Any, parser: Any, side: Any, status: Any, note: Any, body_end: Any, end: Any
+) -> Any:
+    """The direction's open message is over; one that misses bytes is never complete."""
+    number = parser.open[side]
+    if number == np.uint64(0):
+        return
+    at = row_of(t, number - ONE)
+    if at >= 0 and status == MESSAGE_COMPLETE and t.messages[at].marks & MESSAGE_GAP:
+        status, note = MESSAGE_PARTIAL, NOTE_GAP
+    finish(t, number - ONE, status, note, body_end, end)
+    parser.open[side] = np.uint64(0)
+
+
+@inlined
+def mark_gap(t: Any, parser: Any, side: Any) -> Any:
+    if parser.open[side] != np.uint64(0):
+        at = row_of(t, parser.open[side] - ONE)
+        if at >= 0:
+            t.messages[at].marks |= np.uint8(MESSAGE_GAP)
 
 
 @inlined

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from services.shard.kernels.flow_table import drop_parser
+from services.shard.kernels.http1 import end_http1
 from services.shard.kernels.messages import finish, row_of
 from services.shard.kernels.state import (
     C_PARSERS_FULL,
@@ -24,6 +25,7 @@ from services.shard.kernels.state import (
     USED_PARSERS,
     ShardColumns,
 )
+from services.shard.kernels.websocket import end_websocket
 from shared.columns import (
     DNS_MESSAGES,
     HTTP1,
@@ -33,6 +35,7 @@ from shared.columns import (
     SERVICES,
     TCP,
     TLS_RECORDS,
+    WEBSOCKET,
 )
 from shared.kernels import inlined, kernel
 
@@ -72,8 +75,8 @@ def clear_parser(parser: Any, row: Any, protocol: Any) -> Any:
 def assign_parsers(t: ShardColumns) -> None:
     """A parser for every TCP stream of the batch's groups whose service has one.
 
-    It begins at the first byte of this batch, except where the service was told later than the
-    bytes came: then at the first byte that the direction has.
+    It begins at the direction's first byte, if what came before this batch is retained: a service
+    may be told later than its bytes came.
     """
     if t.config[PARSES] == 0:
         return
@@ -107,7 +110,11 @@ def end_parsers(t: ShardColumns) -> None:
             continue
         parser = t.parsers[np.uint64(t.parser_of[row]) - ONE]
         for side in range(2):
-            if parser.open[side] != np.uint64(0):
+            if parser.protocol == HTTP1:
+                end_http1(t, parser, row, side)
+            elif parser.protocol == WEBSOCKET:
+                end_websocket(t, parser, row, side)
+            elif parser.open[side] != np.uint64(0):
                 end = t.dirs[row * 2 + side].offset
                 finish(t, parser.open[side] - ONE, MESSAGE_PARTIAL, NOTE_END, end, end)
         drop_parser(t, row)

@@ -53,6 +53,7 @@ class ShardColumns(NamedTuple):
     told_ends: OutEndpoints  # who talked, row by row beside `told`
     told_text: OutU8
     unit: OutU8  # scratch: bytes of a direction that lie in several extents, put together
+    unit64: OutU64  # and as words
     state: OutU64
     counters: OutU64
     config: OutI64
