@@ -121,10 +121,11 @@ class Http1:
             self._eat(mine, len(found[0]))
         stop = mine.data.find(b"\n")
         if (stop < 0 and len(mine.data) > self.most) or stop >= self.most:
-            if mine.phase == "look":
+            kind = self._fragment_kind(side, mine)
+            if mine.phase == "look" and (mine.seen or not kind):
                 mine.phase = "skip"
                 return True
-            self._fail(side, mine, self._fragment_kind(side, mine), "too_long", self.most)
+            self._fail(side, mine, kind, "too_long", self.most)
             return False
         if stop < 0:
             return False

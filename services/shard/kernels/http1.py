@@ -263,7 +263,9 @@ def head_unit(
     host, host_end = here, here
     by_close = False
     if first_line > most:
-        if phase == LOOK:
+        upto = here + most
+        begins = fragment_kind(t, parser, row, side, octets, here, upto) != NO_KIND
+        if phase == LOOK and (has_flag(parser, side, SEEN) or not begins):
             parser.phase[side] = np.uint8(SKIP)
             return True
         note, header = NOTE_TOO_LONG, most

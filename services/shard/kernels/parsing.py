@@ -14,6 +14,7 @@ from services.shard.kernels.http1 import end_http1
 from services.shard.kernels.messages import finish, row_of
 from services.shard.kernels.state import (
     C_PARSERS_FULL,
+    C_UNTOLD,
     DIRTY,
     FINISHED,
     FREE_PARSERS,
@@ -132,6 +133,7 @@ def collect_messages(t: ShardColumns) -> int:
     while t.state[TOLD] < t.state[FINISHED] and count < np.uint64(t.told.size):
         at = row_of(t, t.finished[t.state[TOLD]])
         if at < 0:  # newer ones took its place within one batch
+            t.counters[C_UNTOLD] += ONE
             t.state[TOLD] += ONE
             continue
         message, row = t.messages[at], t.told[count]
