@@ -152,7 +152,8 @@ class Http1:
             mine.open = message
         elif mine.phase == "look":
             mine.seen = True
-            self._eat(mine, stop + 1)
+            within = (i for i in range(1, len(line)) if STATUS_LINE.fullmatch(line[i:]))
+            self._eat(mine, next(within, stop + 1))  # a body's last bytes may stand before it
         else:
             self._fail(side, mine, self._fragment_kind(side, mine), "bad_start_line", stop + 1)
             return False

@@ -271,7 +271,7 @@ def test_a_refused_tunnel_goes_on() -> None:
     refused = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
     turns = [(0, connect), (0, GET), (1, refused), (1, OK)]
     assert [message["text"] for message in found(turns)] == [
-        b"CONNECT a:443 HTTP/1.1", b"HTTP/1.1 403 Forbidden", b"GET / HTTP/1.1", b"HTTP/1.1 200 OK",
+        b"CONNECT a:443 HTTP/1.1", b"GET / HTTP/1.1", b"HTTP/1.1 403 Forbidden", b"HTTP/1.1 200 OK",
     ]  # fmt: skip
 
 

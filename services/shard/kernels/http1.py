@@ -25,6 +25,7 @@ from services.shard.kernels.http1_head import (
     SP,
     TAB,
     find_lf,
+    find_status_line,
     is_simple,
     method_length,
     read_fields,
@@ -295,7 +296,8 @@ def head_unit(
             kind, by_close, at, header, line_end = RESPONSE, True, ZERO, ZERO, here
         elif phase == LOOK:
             set_flag(parser, side, SEEN)
-            parser.next[side] = at + first_line
+            inside = find_status_line(octets, here, line_end)
+            parser.next[side] = at + (first_line if inside == ZERO else inside - here)
             return True
         else:
             note = NOTE_START_LINE

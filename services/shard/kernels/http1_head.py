@@ -130,19 +130,26 @@ def method_length(octets: Any, at: Any, stop: Any) -> Any:
 
 
 @inlined
+def is_status_line(octets: Any, at: Any, stop: Any) -> Any:
+    """RFC 9112 §4; the reason and the space before it may be missing."""
+    length = stop - at
+    return (
+        length >= np.uint64(12)
+        and says_version(octets, at)
+        and octets[at + np.uint64(8)] == SP
+        and is_digit(octets[at + np.uint64(9)])
+        and is_digit(octets[at + np.uint64(10)])
+        and is_digit(octets[at + np.uint64(11)])
+        and (length == np.uint64(12) or octets[at + np.uint64(12)] == SP)
+    )
+
+
+@inlined
 def start_line(octets: Any, at: Any, stop: Any) -> Any:
     """What a line without its end begins: NO_KIND, REQUEST or RESPONSE; a request's ASKED_*."""
     length = stop - at
-    if length >= np.uint64(12) and says_version(octets, at):  # RFC 9112 §4
-        if (
-            octets[at + np.uint64(8)] == SP
-            and is_digit(octets[at + np.uint64(9)])
-            and is_digit(octets[at + np.uint64(10)])
-            and is_digit(octets[at + np.uint64(11)])
-            and (length == np.uint64(12) or octets[at + np.uint64(12)] == SP)
-        ):
-            return RESPONSE, 0
-        return NO_KIND, 0
+    if is_status_line(octets, at, stop):
+        return RESPONSE, 0
     method = method_length(octets, at, stop)  # RFC 9112 §3
     if method == ZERO or length < method + np.uint64(11):
         return NO_KIND, 0
@@ -156,6 +163,17 @@ def start_line(octets: Any, at: Any, stop: Any) -> Any:
         if is_word(octets, at, b"CONNECT"):
             marks = ASKED_CONNECT
     return REQUEST, marks
+
+
+@inlined
+def find_status_line(octets: Any, at: Any, stop: Any) -> Any:
+    """Index of a status line within a line, behind the end of a body not seen; 0 = none."""
+    i = at + ONE
+    while i + np.uint64(12) <= stop:
+        if octets[i] == np.uint8(72) and is_status_line(octets, i, stop):
+            return i
+        i += ONE
+    return ZERO
 
 
 @inlined
