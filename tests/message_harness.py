@@ -30,7 +30,8 @@ def packets_of(
 ) -> list[Packet]:
     """One segment a turn. end: flags of each side's last segment, 0 = the stream stays open."""
     pair = CLIENT, ends("10.0.0.2", port)
-    seqs, packets = [1000, 5000], []
+    seqs = [1000, 5000]
+    packets: list[Packet] = []
 
     def say(side: int, flags: int, octets: bytes = b"") -> None:
         src, dst = pair[side], pair[1 - side]

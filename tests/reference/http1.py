@@ -94,6 +94,10 @@ class Http1:
         mine.data += octets[max(0, mine.next - offset) :]
         while mine.phase not in ("over", "hold") and self._step(side, mine):
             self._go_on(1 - side)
+        self._leave(side, mine)
+
+    def _leave(self, side: int, mine: Side) -> None:
+        """What is left is another protocol's, or has to wait."""
         if self.frames:
             self.frames[side].take(mine.next, mine.data)
             mine.data = b""

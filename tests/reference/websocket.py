@@ -23,8 +23,11 @@ class Frames:
         offset = max(offset, self.fed)
         if offset > self.fed:
             self._gap(offset)
-            if self.over:
-                return
+        self._more(offset, octets)
+
+    def _more(self, offset: int, octets: bytes) -> None:
+        if self.over:
+            return
         self.fed = offset + len(octets)
         self.data += octets[max(0, self.next - offset) :]
         while not self.over and self._step():

@@ -199,7 +199,7 @@ def is_simple(octets: Any, at: Any, stop: Any) -> Any:
 @inlined
 def status_code(octets: Any, at: Any) -> Any:
     """Of a status line."""
-    code = 0
+    code: Any = 0
     for i in range(9, 12):
         code = code * 10 + np.int64(octets[at + np.uint64(i)]) - 48
     return code

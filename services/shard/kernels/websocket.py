@@ -111,8 +111,8 @@ def tell_payload(t: Any, message: Any, octets: Any, here: Any, header: Any, show
         key = big_endian(octets, here + header - FOUR, FOUR)
     is_close = octets[here] & 15 == CLOSE_FRAME
     to, code = begin_text(t, message), ZERO
-    for i in range(shown):
-        i = np.uint64(i)
+    for k in range(shown):
+        i = np.uint64(k)
         mask = np.uint8(key >> (EIGHT * (THREE - (i & THREE))) & np.uint64(255))
         byte = np.uint8(octets[here + header + i] ^ mask)
         if is_close:
