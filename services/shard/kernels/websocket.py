@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from services.shard.kernels.content import HEADER, is_there, place
-from services.shard.kernels.http1 import CAME, FRAMES, NO_FRAMES
+from services.shard.kernels.http1_units import CAME, FRAMES, NO_FRAMES
 from services.shard.kernels.messages import (
     begin_text,
     close_message,
