@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from services.shard.kernels import state as s
 from services.shard.kernels.content import store_groups
 from services.shard.kernels.http1 import parse_http1
+from services.shard.kernels.dns import parse_dns
 from services.shard.kernels.inspect import inspect_groups
 from services.shard.kernels.lifetime import (
     close_all,
@@ -95,6 +96,7 @@ class Worker:
                 assign_parsers(t.columns)
                 parse_http1(t.columns)
                 parse_websocket(t.columns)
+                parse_dns(t.columns)
         t.counters[s.C_GROUPS] += np.uint64(count)
         t.state[s.GROUPS] = 0
         t.state[s.CHUNKS] = 0
