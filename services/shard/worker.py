@@ -19,6 +19,7 @@ from services.shard.kernels.lifetime import (
     sweep,
 )
 from services.shard.kernels.parsing import assign_parsers, collect_messages, end_parsers
+from services.shard.kernels.tls import parse_tls
 from services.shard.kernels.track import track
 from services.shard.kernels.websocket import parse_websocket
 from services.shard.tables import Tables
@@ -97,6 +98,7 @@ class Worker:
                 parse_http1(t.columns)
                 parse_websocket(t.columns)
                 parse_dns(t.columns)
+                parse_tls(t.columns)
         t.counters[s.C_GROUPS] += np.uint64(count)
         t.state[s.GROUPS] = 0
         t.state[s.CHUNKS] = 0
