@@ -103,7 +103,9 @@ def readable(message: np.void, text: bytes) -> Row:
     )  # fmt: skip
 
 
-def parsed(packets: Sequence[Packet], cuts: Iterable[int] = (), run: ShardRun | None = None) -> list[Row]:
+def parsed(
+    packets: Sequence[Packet], cuts: Iterable[int] = (), run: ShardRun | None = None
+) -> list[Row]:
     """Of one stream from beginning to end. cuts: packets before which a batch ends."""
     run = run or ShardRun()
     run.take_in_batches(packets, cuts)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from services.shard.analyze import Analyzers
 from services.shard.kernels import state as s
 from services.shard.kernels.content import store_groups
 from services.shard.kernels.http1 import parse_http1
@@ -35,6 +36,7 @@ GAUGES = frozenset(
         "content_used_bytes",
         "content_budget_bytes",
         "held_segments",
+        "analyzers_live",
     }
 )  # of `stats`; all others only grow
 
@@ -48,6 +50,7 @@ class Worker:
     def __init__(self, tables: Tables, shard: int, tell: Tell) -> None:
         self.tables, self.shard, self._tell = tables, shard, tell
         self.now_ns = 0
+        self.analyzers = Analyzers(tables)
 
     def take(self, packets: NDArray[np.void], payload: NDArray[np.uint8], now_ns: int) -> None:
         """A batch of PACKET rows and the bytes they point into."""
@@ -99,6 +102,7 @@ class Worker:
                 parse_websocket(t.columns)
                 parse_dns(t.columns)
                 parse_tls(t.columns)
+                self.analyzers.take()
         t.counters[s.C_GROUPS] += np.uint64(count)
         t.state[s.GROUPS] = 0
         t.state[s.CHUNKS] = 0
@@ -107,6 +111,7 @@ class Worker:
         """Streams first: who reads of a message has read of its stream."""
         t = self.tables
         if t.parses:
+            self.analyzers.end()
             end_parsers(t.columns)
         count = collect_events(t.columns, self.shard)
         previews, octets = (int(fill) for fill in t.preview_fill)
@@ -146,10 +151,14 @@ class Worker:
         t = self.tables
         totals = {name: int(t.counters[i]) for i, name in enumerate(s.COUNTERS)}
         rows = int(t.state[s.USED_ROWS]) - int(t.state[s.FREE_ROWS])
-        return totals | {
-            "flow_rows": rows,
-            "flow_rows_max": t.flows.size,
-            "content_used_bytes": t.used_content() if t.retains else 0,
-            "content_budget_bytes": t.budget if t.retains else 0,
-            "held_segments": int(t.state[s.RESERVED_NODES]),
-        }
+        return (
+            totals
+            | self.analyzers.stats()
+            | {
+                "flow_rows": rows,
+                "flow_rows_max": t.flows.size,
+                "content_used_bytes": t.used_content() if t.retains else 0,
+                "content_budget_bytes": t.budget if t.retains else 0,
+                "held_segments": int(t.state[s.RESERVED_NODES]),
+            }
+        )

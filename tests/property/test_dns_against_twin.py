@@ -1,5 +1,6 @@
 """`parse_dns` and its twin agree on any octets, however they are cut, with gaps between them."""
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -13,14 +14,17 @@ from tests.shard_harness import ShardRun, small
 
 LABELS = (b"\x07example", b"\x03com", b"\x01a", b"\x04A.b\\", b"\x02\xff\x00", b"\x3f" + b"x" * 63)
 NAMES = st.lists(st.sampled_from(LABELS), max_size=6).map(lambda labels: b"".join(labels) + b"\0")
-POINTERS = st.sampled_from((b"\xc0\x0c", b"\xc0\x0d", b"\xc0\xff", b"\xff\xff", b"\xc0\x00", b"\xc0"))
+POINTERS = st.sampled_from(
+    (b"\xc0\x0c", b"\xc0\x0d", b"\xc0\xff", b"\xff\xff", b"\xc0\x00", b"\xc0")
+)
 
 
 @st.composite
 def questions(draw: st.DrawFn) -> bytes:
     name = draw(NAMES | st.tuples(NAMES, POINTERS).map(lambda both: both[0][:-1] + both[1]))
     kind = draw(st.sampled_from((1, 28, 12, 41, 65, 257, 258, 300, 65535, 0)))
-    return name + kind.to_bytes(2, "big") + b"\0\1"
+    both: bytes = name + kind.to_bytes(2, "big") + b"\0\1"
+    return both
 
 
 @st.composite
@@ -70,7 +74,9 @@ def assert_pairs(told: Sequence[Row], twins: dict[tuple[int, int], dns.Found]) -
 
 @pytest.mark.property
 @given(
-    st.lists(st.tuples(st.integers(0, 1), messages() | st.binary(min_size=1, max_size=40)), max_size=9),
+    st.lists(
+        st.tuples(st.integers(0, 1), messages() | st.binary(min_size=1, max_size=40)), max_size=9
+    ),
     st.sets(st.integers(1, 9)),
     st.sampled_from((53, 5353, 5355)),
 )
@@ -99,7 +105,7 @@ def directions(draw: st.DrawFn) -> list[Said]:
         length = len(body) + draw(st.sampled_from((0,) * 12 + (-1, 1, 40)))
         whole = max(0, length).to_bytes(2, "big") + body
         edges = sorted({0, len(whole), *draw(st.sets(st.integers(0, len(whole)), max_size=3))})
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in itertools.pairwise(edges):
             lost = draw(st.sampled_from((0,) * 8 + (1, 7, 300)))
             said.append(Said(side, whole[low:high], lost))
     return said

@@ -1,5 +1,6 @@
 """`parse_tls` and its twin agree on any octets, however they are cut, with gaps between them."""
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -41,11 +42,17 @@ def hellos(draw: st.DrawFn) -> bytes:
     random = draw(st.sampled_from((bytes(32), tls.RETRY)))
     body = draw(st.sampled_from((b"\3\3", b"\3\1", b"\x7f\x12"))) + random
     if kind == 1:
-        body += vector(1, b"s" * draw(st.sampled_from((0, 32)))) + vector(2, b"\x13\1") + vector(1, b"\0")
+        body += (
+            vector(1, b"s" * draw(st.sampled_from((0, 32))))
+            + vector(2, b"\x13\1")
+            + vector(1, b"\0")
+        )
     else:
         body += b"\x13\2" if body[0] == 0x7F else vector(1, b"") + b"\x13\2\0"
     listed = b"".join(draw(st.lists(extensions(), max_size=4)))
-    body += draw(st.sampled_from((vector(2, listed), vector(2, listed), b"", vector(2, listed) + b"x")))
+    body += draw(
+        st.sampled_from((vector(2, listed), vector(2, listed), b"", vector(2, listed) + b"x"))
+    )
     if draw(st.integers(0, 9)) == 0:
         body = body[: draw(st.integers(0, len(body)))]
     return bytes([kind]) + vector(3, body)
@@ -68,7 +75,9 @@ def in_records(draw: st.DrawFn) -> bytes:
     octets = b"".join(draw(st.lists(hellos() | handshakes(), min_size=1, max_size=4)))
     edges = sorted({0, len(octets), *draw(st.sets(st.integers(0, len(octets)), max_size=3))})
     version = draw(st.sampled_from((b"\3\1", b"\3\3")))
-    return b"".join(record(22, octets[low:high], version) for low, high in zip(edges, edges[1:], strict=False))
+    return b"".join(
+        record(22, octets[low:high], version) for low, high in itertools.pairwise(edges)
+    )
 
 
 ALERTS = st.builds(
@@ -82,8 +91,9 @@ SSL2 = st.builds(
 )  # fmt: skip
 OTHERS = st.sampled_from(
     (record(20, b"\1"), record(20, b"\1"), record(24, b"beat"), record(23, b"secret"),
-     record(20, b""), record(20, b"12"), record(22, b""), record(25, b"x"), record(22, b"\1", b"\4\0"),
-     b"\x16\3\3\xff\xff", b"GET / HTTP/1.1\r\n", record(23, b""), record(22, b"\x20" * 40))
+     record(20, b""), record(20, b"12"), record(22, b""), record(25, b"x"),
+     record(22, b"\1", b"\4\0"), b"\x16\3\3\xff\xff", b"GET / HTTP/1.1\r\n", record(23, b""),
+     record(22, b"\x20" * 40))
 )  # fmt: skip
 
 
@@ -94,7 +104,7 @@ def directions(draw: st.DrawFn) -> list[Said]:
     for side in draw(st.lists(st.integers(0, 1), max_size=8)):
         whole = draw(in_records() | in_records() | ALERTS | OTHERS | SSL2)
         edges = sorted({0, len(whole), *draw(st.sets(st.integers(0, len(whole)), max_size=4))})
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in itertools.pairwise(edges):
             lost = draw(st.sampled_from((0,) * 12 + (1, 7, 300)))
             instead = draw(st.booleans())  # the gap takes the place of octets, or comes between
             octets = whole[low : max(low, high - lost)] if instead else whole[low:high]

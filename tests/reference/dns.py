@@ -64,7 +64,8 @@ def is_dns(header: bytes) -> bool:
 def read_name(octets: bytes, at: int) -> tuple[list[bytes], int]:
     """Labels as they stand there, and where the name ends. A pointer ends it, and points before it
     (RFC 1035 §4.1.4: a prior occurrence)."""
-    labels, begin, size = [], at, 0
+    labels: list[bytes] = []
+    begin, size = at, 0
     while True:
         length = number(octets, at, 1)
         if length >= 0xC0:
@@ -88,10 +89,8 @@ def read_name(octets: bytes, at: int) -> tuple[list[bytes], int]:
 
 def escaped(label: bytes) -> list[str]:
     """Octet by octet, RFC 1035 §5.1."""
-    return [
-        f"\\{chr(octet)}" if octet in b".\\" else chr(octet) if 32 <= octet < 127 else f"\\{octet:03}"
-        for octet in label
-    ]  # fmt: skip
+    plain = {octet: chr(octet) for octet in range(32, 127)} | {46: "\\.", 92: "\\\\"}
+    return [plain.get(octet, f"\\{octet:03}") for octet in label]
 
 
 def as_text(labels: list[bytes], longest: int) -> str:

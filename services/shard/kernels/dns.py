@@ -254,7 +254,7 @@ def pair(t: Any, row: Any, number: Any) -> Any:
 
 @inlined
 def begin(t: Any, row: Any, side: Any, start: Any, ts_ns: Any, octets: Any, at: Any) -> Any:
-    """Open the message whose header is at `at`; returns 1 + its number, 0 when there are too many."""
+    """A message whose header is at `at`: 1 + its number, 0 when there are too many."""
     kind = RESPONSE if u8(octets, at + 2) & 0x80 else REQUEST
     number = open_message(t, row, side, DNS_MESSAGES, kind, start, ts_ns)
     if number != 0:
@@ -354,7 +354,7 @@ def pass_gap(t: Any, parser: Any, group: Any) -> Any:
 @inlined
 def read_length(t: Any, parser: Any, group: Any, at: Any) -> Any:
     """The two octets before a message (RFC 1035 §4.2.2); False = they are not there, or no such."""
-    row, side = i64(group.flow), i64(group.dir)
+    _row, side = i64(group.flow), i64(group.dir)
     if at + 2 > i64(group.start) + i64(group.len):
         return False
     octets, index = look(t, group, at, at + 2)
@@ -444,7 +444,7 @@ def segment(t: Any, parser: Any, group: Any) -> Any:
 
 @kernel
 def parse_dns(t: ShardColumns) -> None:
-    """Messages of the batch's groups: of datagrams of DNS, and of TCP streams that have its parser."""
+    """Messages of the batch's groups: datagrams of DNS, and TCP streams that have its parser."""
     for i in range(t.state[GROUPS]):
         group = t.groups[i]
         row = i64(group.flow)

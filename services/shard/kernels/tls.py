@@ -131,9 +131,7 @@ def close(t: Any, number: Any, status: Any, note: Any, end: Any) -> Any:
 @inlined
 def open_row(t: Any, group: Any, kind: Any, start: Any, value: Any, code: Any) -> Any:
     """A message with its kind as its text; returns 1 + its number, 0 when there are too many."""
-    number = open_message(
-        t, i64(group.flow), i64(group.dir), TLS_RECORDS, kind, start, group.ts_ns
-    )
+    number = open_message(t, i64(group.flow), i64(group.dir), TLS_RECORDS, kind, start, group.ts_ns)
     if number != 0:
         message = t.messages[row_of(t, number - ONE)]
         message.value = np.uint64(value)
@@ -180,9 +178,7 @@ def refuse(t: Any, parser: Any, group: Any, at: Any) -> Any:
     side = i64(group.dir)
     if parser.work[GOT + side] != 0:
         end_open(t, parser, side, MESSAGE_ERROR, NOTE_RECORD, at)
-    elif (
-        parser.phase[side] & LOOSE == 0 and t.dirs[i64(group.flow) * 2 + side].marks & SAW_SYN
-    ):
+    elif parser.phase[side] & LOOSE == 0 and t.dirs[i64(group.flow) * 2 + side].marks & SAW_SYN:
         number = open_row(t, group, NO_KIND, at, 0, 0)
         if number != 0:
             close(t, number - ONE, MESSAGE_ERROR, NOTE_RECORD, at)
