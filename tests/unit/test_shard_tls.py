@@ -98,7 +98,8 @@ def test_a_second_hello_behind_change_cipher_spec() -> None:
     """RFC 8446 §D.4: a client that was asked again sends one before its second hello."""
     hello = record(22, HELLO)
     asked = record(22, server_hello(random=RETRY)) + CIPHER
-    rows = told((0, hello), (1, asked), (0, CIPHER + hello), (1, record(22, ANSWER) + SECRET), (0, SECRET))  # fmt: skip
+    answer = record(22, ANSWER) + SECRET
+    rows = told((0, hello), (1, asked), (0, CIPHER + hello), (1, answer), (0, SECRET))
     assert [row.kind for row in rows] == [
         "client_hello",
         "server_hello",
