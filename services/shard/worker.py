@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from services.shard.analyze import Analyzers
 from services.shard.kernels import state as s
 from services.shard.kernels.content import store_groups
-from services.shard.kernels.http1 import parse_http1
 from services.shard.kernels.dns import parse_dns
+from services.shard.kernels.http1 import parse_http1
 from services.shard.kernels.inspect import inspect_groups
 from services.shard.kernels.lifetime import (
     close_all,
