@@ -160,6 +160,7 @@ class Pattern(Message):
     direction: Literal["any", "client", "server"] = "any"
     services: list[str] = []  # empty = all
     enabled: bool = True
+    revision: Count = 0  # another one: what it found before is void, content is looked at again
 
 
 class PatternReport(Message):

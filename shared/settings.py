@@ -228,7 +228,7 @@ class Settings(BaseModel):
     max_pattern_matches_total: int = setting(
         1000000,
         "matches that are kept, over all shards",
-        ("shard",),
+        ("shard", "coordinator"),
         "matches",
         ge=1,
         le=1 << 28,

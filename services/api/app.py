@@ -6,7 +6,19 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
-from services.api import content, health, home, live, messages, metrics, problems, streams
+from services.api import (
+    content,
+    health,
+    hide_rules,
+    home,
+    live,
+    messages,
+    metrics,
+    patterns,
+    problems,
+    profiles,
+    streams,
+)
 from services.api.auth import Guard
 from services.api.backend import Backend, Refused
 from services.api.edge import Edge
@@ -42,7 +54,18 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics.Metrics()
     problems.install(app)
     app.add_exception_handler(Refused, _of_refused)
-    for resource in (health, streams, content, messages, live, metrics, home):
+    for resource in (
+        health,
+        streams,
+        content,
+        messages,
+        patterns,
+        hide_rules,
+        profiles,
+        live,
+        metrics,
+        home,
+    ):
         app.include_router(resource.router)
     return app
 

@@ -20,6 +20,9 @@ DEADLINE_S = REQUEST_DEADLINE_MS / 1000 - 0.25
 SOCKETS = 16  # requests under way at one peer; more wait their turn, within their deadline
 STATUS_OF_REFUSAL = {
     "bad_value": 400,
+    "bad_pattern": 400,
+    "built_in": 409,
+    "too_many": 409,
     "disabled": 404,
     "not_found": 404,
     "evicted": 410,

@@ -35,6 +35,6 @@ StreamId = Annotated[
 ]
 
 
-def json_response(value: Any) -> Response:
+def json_response(value: Any, status: int = 200) -> Response:
     """A JSON body, not validated again: the models only document it."""
-    return Response(orjson.dumps(value), 200, {"Cache-Control": "no-store"}, "application/json")
+    return Response(orjson.dumps(value), status, {"Cache-Control": "no-store"}, "application/json")

@@ -77,6 +77,16 @@ RESPONSES: dict[int | str, dict[str, object]] = {
 UNKNOWN_STREAM: dict[int | str, dict[str, object]] = {
     404: {"model": ErrorBody, "description": "no such stream: `not_found`"}
 }
+UNKNOWN_ID: dict[int | str, dict[str, object]] = {
+    404: {"model": ErrorBody, "description": "there is none of this id: `not_found`"}
+}
+CONFLICT: dict[int | str, dict[str, object]] = {
+    409: {
+        "model": ErrorBody,
+        "description": "there are as many as may be: `too_many`; or it cannot be deleted:"
+        " `built_in`",
+    }
+}
 EVICTED: dict[int | str, dict[str, object]] = {
     410: {
         "model": ErrorBody,

@@ -17,12 +17,14 @@ from services.api.models import (
     ProtocolName,
     ServiceFilter,
     Status,
+    Stream,
     StreamDetail,
     StreamPage,
 )
 from services.api.problems import RESPONSES, UNKNOWN_STREAM, Problem
 from services.api.rows import Row, RowColumns
 from shared.schema import SchemaError, StreamFilter, StreamsQuery
+from shared.team import PROFILE_ID, StreamNotes
 
 RETENTION_S = 1.0  # a row is worth having without it
 
@@ -69,6 +71,12 @@ class StreamsParameters(BaseModel):
         None, ge=-MICROS_MAX, le=MICROS_MAX, description="seen before this"
     )
     tag: str | None = Field(None, max_length=256)
+    pattern_id: int | None = Field(
+        None, ge=1, le=INT64_MAX, description="streams with a match of this pattern"
+    )
+    profile: str | None = Field(
+        None, pattern=PROFILE_ID.pattern, description="streams that this profile describes"
+    )
     text: str | None = Field(
         None,
         max_length=1024,
@@ -114,6 +122,14 @@ async def get_stream(backend: TheBackend, stream_id: StreamId) -> Response:
     return json_response(stream.row | {"content": content, "content_note": note})
 
 
+@router.patch("/api/streams/{id}", response_model=Stream, responses=RESPONSES | UNKNOWN_STREAM)
+async def patch_stream(backend: TheBackend, stream_id: StreamId, notes: StreamNotes) -> Response:
+    """Note something on a stream, for everybody: fields that are not given stay as they are."""
+    args = {"stream_id": int(stream_id, 16), "notes": notes.given()}
+    answer = await backend.coordinator.ask("annotate", args, deadline())
+    return json_response(_columns(backend, answer).render()[0])
+
+
 class FoundStream:
     """A stream of the inventory. `shard` and `address` say where its content is."""
 
@@ -144,7 +160,7 @@ async def find_stream(backend: Backend, id_hex: str, until: float) -> FoundStrea
 
 def _columns(backend: Backend, answer: Answer) -> RowColumns:
     try:
-        return RowColumns(answer.frames, answer.result["count"])
+        return RowColumns(answer.frames, answer.result["count"], answer.result.get("extras", ()))
     except SchemaError as error:
         raise backend.coordinator.unavailable(f"cannot be understood: {error}") from None
 

@@ -18,6 +18,8 @@ from services.coordinator.requests import Requests
 from services.coordinator.shards import COMPILE_GRACE_S, START_GRACE_S, Shards
 from services.coordinator.sinks import Sink
 from services.coordinator.sources import Sources, describe
+from services.coordinator.state import check_is_no_input
+from services.coordinator.team import Team
 from services.coordinator.view import Inventory
 from shared import kernel_cache
 from shared.errors import EXIT_OK, UserError
@@ -48,27 +50,36 @@ class Coordinator:
         self.instance = secrets.token_hex(8)
         self.context = new_context()
         self._bind(Bus(settings.run_dir))
-        self.inventory = Inventory(settings.max_streams)
+        self.inventory = Inventory(settings.max_streams, settings.max_pattern_matches_total)
+        check_is_no_input(settings.state_file, (*settings.pcap, output_path(settings)))
+        self.team = Team(self.inventory, settings)
         self.sinks = self._open_sinks()
         self.deltas = DeltaLog(self.instance, settings.api_delta_capacity, self._publish)
         self.shards = Shards(
             worker_count(settings),
             time.monotonic(),
-            self.inventory.forget_rows,
+            self._replaced,
             COMPILE_GRACE_S if kernel_cache.is_cold() else START_GRACE_S,
         )
         self.sources = Sources()
-        self.merger = Merger(self.inventory, self.shards, self.sinks)
+        self.merger = Merger(self.inventory, self.shards, self.sinks, self.team)
         self.health = Health(
             self.inventory, self.shards, self.sources, self.merger, self.deltas, self.sinks
         )
         self.requests = Requests(
-            self.instance, self.inventory, self.shards, self.health, self.deltas, time.monotonic
+            self.instance,
+            self.inventory,
+            self.shards,
+            self.health,
+            self.deltas,
+            time.monotonic,
+            self.team,
         )
         self.metrics = Metrics()
         self.events_at = time.monotonic()
         self._told: tuple[str, str, list[str]] = ("", "", [])
         self._malformed: set[str] = set()
+        self._told_messages = 0
 
     def _bind(self, bus: Bus) -> None:
         depth = max(2, self.settings.event_queue_depth // EVENTS_PER_MESSAGE)
@@ -97,6 +108,11 @@ class Coordinator:
         check_not_an_input(path, self.settings.pcap)
         name = "standard output" if path == "-" else path
         return [JsonlSink(open_output(path, self.settings.run_dir), name)]
+
+    def _replaced(self, shard: int) -> int:
+        """Another process is this shard now; returns how many of its streams were left open."""
+        self.team.patterns.forget_shard(shard)
+        return self.inventory.forget_rows(shard)
 
     def _publish(self, packed: bytes) -> None:
         """To every API that listens; one that is too slow misses some and reads the log."""
@@ -138,6 +154,7 @@ class Coordinator:
     def _close(self) -> None:
         for sink in self.sinks:
             sink.close()
+        self.team.close()
         self.context.destroy(linger=500)
 
     # -------------------------------------------------------------------------- handlers
@@ -205,6 +222,11 @@ class Coordinator:
             body = {"count": count, "ids": [hex_id(each) for each in ids]}
             totals = {"total": self.inventory.used, "numbered": self.inventory.numbered}
             self.deltas.append("streams", body | totals)
+        if (matched := self.team.take_matched(IDS_MAX)) is not None:
+            self.deltas.append("matches", matched)
+        if more := self.merger.told_messages - self._told_messages:
+            self._told_messages += more
+            self.deltas.append("messages", {"count": more, "total": self._told_messages})
         self._tell_changes(now)
 
     def _tell_changes(self, now: float) -> None:

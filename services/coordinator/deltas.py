@@ -7,6 +7,10 @@ kept, and published to every API that listens. Kinds:
     stats    totals, rates, drops, queues: once per health interval
     streams  count (rows that changed), ids (hex, of the newest IDS_MAX of them), total, numbered:
              when count is more than the ids, or a row is not on the page, list the page again
+    matches  count (streams whose matches changed), ids (of the newest of them), pattern_ids
+    messages count (messages that parsers found since the last of these), total
+    state    what (favorite, hidden, comment, tags, rule, pattern, profile), action (changed, added,
+             removed), stream_id_hex or id, what holds now: at once, when anybody changes it
     status   status, run_status, and reason: a sentence on what changed
 """
 

@@ -120,6 +120,8 @@ class Health:
         found = [lost_shard(shard) for shard in self.shards.all if shard.is_lost(now)]
         if self.sources.is_silent(now):
             found.append("capture is not heard any more and has not ended")
+        if self.merger.team.state.trouble:
+            found.append(self.merger.team.state.trouble)
         return found + [sink.trouble for sink in self.sinks if sink.trouble]
 
     def status(self, now: float) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from services.coordinator.shards import Shards
 from services.coordinator.sinks import Sink
+from services.coordinator.team import Team
 from services.coordinator.view import ROWS_MAX, Inventory
-from shared.batch import event_batch
+from shared.batch import EventBatch, event_batch
 from shared.schema import EventsHeader, SchemaError, unpack
 
 EDGE = "events"
@@ -14,15 +15,20 @@ EDGE = "events"
 class Merger:
     """Where an events message goes.
 
+    told_messages: what parsers found, since the start.
+
     Rules. A message that was entered before is not entered again. One that a shard tells again
     to a coordinator that restarted (`snapshot`) fills the inventory, but not the sinks: the
     events were written when they happened.
     """
 
-    def __init__(self, inventory: Inventory, shards: Shards, sinks: Sequence[Sink]) -> None:
-        self.inventory, self.shards, self.sinks = inventory, shards, sinks
+    def __init__(
+        self, inventory: Inventory, shards: Shards, sinks: Sequence[Sink], team: Team
+    ) -> None:
+        self.inventory, self.shards, self.sinks, self.team = inventory, shards, sinks, team
         self.events = 0
         self.messages = 0
+        self.told_messages = 0
 
     def take(self, frames: Sequence[bytes], now: float) -> None:
         """One message: header and the frames of an `EventBatch`. now: monotonic seconds.
@@ -40,8 +46,18 @@ class Merger:
             return
         self.messages += 1
         self.events += events.size
-        self.inventory.merge(header.shard, events, told.previews, told.preview_bytes)
+        entered = self.inventory.merge(header.shard, events, told.previews, told.preview_bytes)
+        self.team.entered(entered, told.pairs)
         if not header.snapshot:
-            for sink in self.sinks:
-                sink.put_events(events)
+            self.told_messages += told.messages.size
+            self._write(told)
+
+    def _write(self, told: EventBatch) -> None:
+        """To every sink."""
+        for sink in self.sinks:
+            sink.put_events(told.events)
+            if told.messages.size:
                 sink.put_messages(told.messages, told.message_ends, told.message_text)
+            if told.matches.size:
+                names = self.team.patterns.names
+                sink.put_matches(told.matches, told.match_ends, told.match_bytes, names)

@@ -7,34 +7,46 @@ at a number, not at a count of rows, so streams that come in between neither rep
 others.
 """
 
-import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.coordinator.conditions import (
+    CONTENT_CODES,
+    PROTOCOL_CODES,
+    SERVICE_CODES,
+    STATUS_CODES,
+    U64_MAX,
+    BadValueError,
+    Condition,
+    Mask,
+    Part,
+    any_of,
+    clamped,
+    code_of,
+    equals,
+    has_content,
+    has_port,
+    has_port_among,
+    is_among,
+    is_matched,
+    total_bytes,
+    within,
+    within_mask,
+)
 from services.coordinator.kernels import inventory as k
+from services.coordinator.rules import condition_of
+from services.coordinator.team import Team
 from services.coordinator.text import TextMatches
 from services.coordinator.view import Inventory
-from shared.columns import CONTENT_KINDS, PROTOCOLS, SERVICES, STATUSES
 from shared.schema import StreamFilter, StreamsQuery
+from shared.team import Profile, tag_of
 
 BLOCK = 65536  # slots
-NS_MAX, U64_MAX = (1 << 63) - 1, (1 << 64) - 1
-
-Mask = NDArray[np.bool_]
-Column = Callable[[str], NDArray[Any]]  # a column of EVENT, or `marks`, by name
-Condition = Callable[[Column], Mask]
-
-
-class BadValueError(ValueError):
-    """A filter's value that means nothing; `hint` says what would."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
+SELECTED_MAX = 1_000_000  # rows of one selection
+ROW = np.dtype([("row", "<u4"), ("stream_id", "<u8")])  # as `SearchStart.rows` has it
 
 
 @dataclass(frozen=True)
@@ -48,20 +60,25 @@ class Page:
     next_cursor: int | None
 
 
-class Queries:
-    """Answers queries on one inventory."""
+@dataclass(frozen=True)
+class Selection:
+    """rows: ROW columns by shard. total: streams that were asked for. left_out: those beyond
+    SELECTED_MAX, the oldest."""
 
-    def __init__(self, inventory: Inventory) -> None:
-        self.inventory, self.texts = inventory, TextMatches(inventory)
+    rows: dict[int, NDArray[np.void]]
+    total: int
+    left_out: int
+
+
+class Queries:
+    """Answers queries on one inventory, and on what its team says of the streams in it."""
+
+    def __init__(self, inventory: Inventory, team: Team) -> None:
+        self.inventory, self.team, self.texts = inventory, team, TextMatches(inventory)
 
     def page(self, query: StreamsQuery) -> Page:
         """The streams after `query.cursor` in its order. BadValueError names a wrong filter."""
-        inventory, mask = self.inventory, self.matching(query.filter)
-        hidden = 0
-        if not query.filter.include_hidden:
-            concealed = inventory.marks[: mask.size] & k.HIDDEN != 0
-            hidden = int(np.count_nonzero(mask & concealed))
-            mask &= ~concealed
+        inventory, (mask, hidden) = self.inventory, self.shown(query.filter)
         total = int(np.count_nonzero(mask))
         newest = query.order == "newest"
         if query.cursor is not None:
@@ -73,30 +90,105 @@ class Queries:
         cursor_after = int(inventory.number[slots[-1]]) if rest else None
         return Page(slots, total, hidden, cursor_after)
 
+    def select(self, wanted: StreamFilter) -> Selection:
+        """Where the streams of a filter are in their shards, those that no shard has left out."""
+        inventory, (mask, _) = self.inventory, self.shown(wanted)
+        mask &= inventory.marks[: mask.size] & k.ORPHANED == 0
+        slots = inventory.in_order(mask)
+        total, slots = slots.size, slots[max(0, slots.size - SELECTED_MAX) :]
+        rows = np.zeros(slots.size, ROW)
+        rows["row"] = inventory.columns["row"][slots]
+        rows["stream_id"] = inventory.columns["stream_id"][slots]
+        shards = inventory.columns["shard"][slots]
+        found = {int(shard): rows[shards == shard] for shard in np.unique(shards)}
+        return Selection(found, total, total - slots.size)
+
+    def shown(self, wanted: StreamFilter) -> tuple[Mask, int]:
+        """(used,): True where the filter holds and the stream is to be seen; and how many it left
+        out because they are hidden."""
+        mask = self.matching(wanted)
+        if wanted.include_hidden:
+            return mask, 0
+        concealed = self.inventory.marks[: mask.size] & k.HIDDEN != 0
+        hidden = int(np.count_nonzero(mask & concealed))
+        mask &= ~concealed
+        return mask, hidden
+
     def matching(self, wanted: StreamFilter) -> Mask:
         """(used,): True where the filter holds, hidden or not."""
-        inventory, conditions = self.inventory, list(conditions_of(wanted))
+        inventory = self.inventory
+        conditions = [*conditions_of(wanted), *self._named(wanted)]
         mask = np.ones(inventory.used, bool)
         for start in range(0, mask.size, BLOCK):
             block = slice(start, min(start + BLOCK, mask.size))
-
-            def column(name: str, block: slice = block) -> NDArray[Any]:
-                return inventory.marks[block] if name == "marks" else inventory.columns[name][block]
-
+            part = Part(inventory, block)
             for condition in conditions:
-                mask[block] &= condition(column)
+                mask[block] &= condition(part)
         if wanted.text:
             self.texts.narrow(wanted.text, mask)
         return mask
+
+    # ---------------------------------------------------------- what the team gave a name
+    def _named(self, wanted: StreamFilter) -> Iterator[Condition]:
+        """Conditions on patterns, tags and profiles."""
+        if wanted.pattern_id is not None:
+            if wanted.pattern_id not in self.team.patterns.all:
+                message = f"pattern_id {wanted.pattern_id} is no pattern"
+                raise BadValueError(message, "see GET /api/patterns")
+            yield self._with_patterns([wanted.pattern_id])
+        if wanted.tag is not None:
+            yield self._with_tag(tag_of(wanted.tag))
+        if wanted.profile is not None:
+            profile = self.team.profiles.all.get(wanted.profile)
+            if profile is None or not profile.enabled:
+                fault = "is not known" if profile is None else "is disabled"
+                known = [each.id for each in self.team.profiles.all.values() if each.enabled]
+                raise BadValueError(
+                    f"profile {wanted.profile!r} {fault}", "one of " + ", ".join(known)
+                )
+            yield from self._of_profile(profile)
+
+    def _with_patterns(self, patterns: list[int]) -> Condition:
+        """A match of one of them. Found for all slots at once: most have none."""
+        return within_mask(self.inventory.matches.holders(patterns, self.inventory.used))
+
+    def _with_tag(self, tag: str) -> Condition:
+        slots = self.inventory.find_all(self.team.annotations.tagged(tag))
+        mask = np.zeros(self.inventory.used, bool)
+        mask[slots[slots >= 0]] = True
+        return within_mask(mask)
+
+    def _of_profile(self, profile: Profile) -> Iterator[Condition]:
+        """What a profile describes, without what its own rules hide."""
+        if profile.protocol is not None:
+            yield equals("proto", PROTOCOL_CODES[profile.protocol])
+        if profile.services:
+            yield is_among("service", [SERVICE_CODES[name] for name in profile.services])
+        if profile.ports:
+            yield has_port_among(profile.ports)
+        if profile.content_kind is not None:
+            yield has_content(CONTENT_CODES[profile.content_kind])
+        if profile.pattern_ids:
+            yield self._with_patterns(profile.pattern_ids)
+        if profile.only_matched:
+            yield is_matched
+        if profile.hide_rules:
+            hidden = any_of(
+                [
+                    condition_of(rule, lambda i: self._with_patterns([i]), self._with_tag)
+                    for rule in profile.hide_rules
+                ]
+            )
+            yield lambda part: ~hidden(part)
 
 
 # ------------------------------------------------------------------------------- conditions
 def conditions_of(wanted: StreamFilter) -> Iterator[Condition]:
     """One for each field that is given. BadValueError for a value that means nothing."""
     if wanted.only_favorites:
-        yield lambda column: column("marks") & k.FAVORITE != 0
-    if wanted.only_matched or wanted.tag is not None:
-        yield lambda column: np.zeros(column("marks").size, bool)  # no stream has any
+        yield lambda part: part("marks") & k.FAVORITE != 0
+    if wanted.only_matched:
+        yield is_matched
     names: tuple[tuple[str, str | None, dict[str, int], Callable[[int], Condition]], ...] = (
         ("protocol", wanted.protocol, PROTOCOL_CODES, lambda code: equals("proto", code)),
         ("service", wanted.service, SERVICE_CODES, lambda code: equals("service", code)),
@@ -114,79 +206,14 @@ def conditions_of(wanted: StreamFilter) -> Iterator[Condition]:
 def numeric(wanted: StreamFilter) -> Iterator[Condition]:
     """Ports, bytes and times."""
     if (port := wanted.port) is not None:
-        yield lambda column: (column("port_a") == port) | (column("port_b") == port)
+        yield has_port(port)
     if (least := wanted.min_bytes) is not None:
-        yield lambda column: total_bytes(column) >= min(least, U64_MAX)
+        yield lambda part: total_bytes(part) >= min(least, U64_MAX)
     if (most := wanted.max_bytes) is not None:
-        yield lambda column: total_bytes(column) <= min(most, U64_MAX)
+        yield lambda part: total_bytes(part) <= min(most, U64_MAX)
     if wanted.since_us is not None:
         since = clamped(wanted.since_us * 1000)
-        yield lambda column: column("last_ns") >= since
+        yield lambda part: part("last_ns") >= since
     if wanted.until_us is not None:
         until = clamped(wanted.until_us * 1000 + 999)
-        yield lambda column: column("first_ns") <= until
-
-
-def clamped(ns: int) -> int:
-    """The nearest time that the columns can hold."""
-    return max(-NS_MAX, min(ns, NS_MAX))
-
-
-def total_bytes(column: Column) -> NDArray[np.uint64]:
-    """Bytes of both directions, on the wire."""
-    both = column("bytes")
-    result: NDArray[np.uint64] = both[:, 0] + both[:, 1]
-    return result
-
-
-def equals(name: str, code: int) -> Condition:
-    return lambda column: column(name) == code
-
-
-def has_content(code: int) -> Condition:
-    """The kind of the stream as a whole."""
-    return lambda column: column("content_kind")[:, 0] == code
-
-
-def within(text: str) -> Condition:
-    """An endpoint inside an address block, `10.0.0.0/8` or `2001:db8::/32`, or one address."""
-    try:
-        block = ipaddress.ip_network(text.strip(), strict=False)
-    except ValueError:
-        raise BadValueError(
-            f"addr {text!r} is no address and no block", "such as 10.1.2.3, 10.0.0.0/8, fe80::/10"
-        ) from None
-    net, bits = int(block.network_address), int(block.netmask)
-    if block.version == 4:
-        bits |= ((1 << 96) - 1) << 32  # IPv4 lies right-aligned in 16 bytes
-    halves = [(net >> shift & U64_MAX, bits >> shift & U64_MAX) for shift in (64, 0)]
-
-    def condition(column: Column) -> Mask:
-        found: Mask = ends_within(column, "a", halves) | ends_within(column, "b", halves)
-        found &= column("family") == block.version
-        return found
-
-    return condition
-
-
-def ends_within(column: Column, end: str, halves: list[tuple[int, int]]) -> Mask:
-    """Endpoint a or b: both halves of the address agree under the mask."""
-    (high_net, high_bits), (low_net, low_bits) = halves
-    result: Mask = column(f"addr_{end}_lo") & np.uint64(low_bits) == np.uint64(low_net)
-    if high_bits:
-        high: Mask = column(f"addr_{end}_hi") & np.uint64(high_bits) == np.uint64(high_net)
-        result &= high
-    return result
-
-
-def code_of(field: str, value: str, codes: dict[str, int]) -> int:
-    """The number that stands for a name in the columns."""
-    if value not in codes:
-        raise BadValueError(f"{field} {value!r} is not known", "one of " + ", ".join(codes))
-    return codes[value]
-
-
-PROTOCOL_CODES = {name: number for number, name in PROTOCOLS.items()}
-SERVICE_CODES = {name or "unknown": code for code, name in enumerate(SERVICES)}
-STATUS_CODES = {name: code for code, name in enumerate(STATUSES)}
-CONTENT_CODES = {name: code for code, name in enumerate(CONTENT_KINDS)}
+        yield lambda part: part("first_ns") <= until

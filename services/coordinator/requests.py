@@ -6,34 +6,36 @@ nothing that a peer sends ends the process.
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
 
+from services.coordinator.arguments import Answer, Arguments, Nothing, Operation
+from services.coordinator.conditions import BadValueError
 from services.coordinator.deltas import DeltaLog
 from services.coordinator.health import Health
-from services.coordinator.query import BadValueError, Queries
+from services.coordinator.query import Queries
 from services.coordinator.shards import RefusedError, Shards
+from services.coordinator.team import Team
+from services.coordinator.team_requests import TeamRequests
 from services.coordinator.view import Inventory
-from shared.schema import Reply, Request, SchemaError, StreamsQuery, unpack
+from shared.schema import (
+    PatternReport,
+    Reply,
+    Request,
+    SchemaError,
+    StreamFilter,
+    StreamsQuery,
+    unpack,
+)
+from shared.team import PATTERNS_MAX
 from shared.wire import pack_reply, refusal
 
 EDGE = "requests"
 DELTAS_MAX = 4096
 Frames = list[Any]
-Answer = tuple[dict[str, Any], Sequence[Any]]  # result and columns
-Args = TypeVar("Args", bound=BaseModel)
-
-
-class Arguments(BaseModel):
-    """Arguments of one operation; unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Nothing(Arguments):
-    """For operations that take none."""
 
 
 class Register(Arguments):
@@ -47,10 +49,15 @@ class Heartbeat(Arguments):
     shard: int
     instance: str = Field(min_length=1, max_length=64)
     seq: int = Field(0, ge=0)
+    patterns: list[PatternReport] = Field([], max_length=PATTERNS_MAX)
 
 
 class StreamOf(Arguments):
     stream_id: int = Field(ge=0, le=(1 << 64) - 1)
+
+
+class Chosen(Arguments):
+    filter: StreamFilter = StreamFilter()
 
 
 class DeltasAfter(Arguments):
@@ -76,13 +83,15 @@ class Requests:
         health: Health,
         deltas: DeltaLog,
         clock: Callable[[], float],
+        team: Team,
     ) -> None:
         self.inventory, self.shards, self.health, self.deltas = inventory, shards, health, deltas
-        self.queries = Queries(inventory)
+        self.team = team
+        self.queries = Queries(inventory, team)
         self.refused: dict[str, int] = {}  # by code
         self._coordinator, self._clock = coordinator, clock
         self._log = logging.getLogger("coordinator")
-        self._table: dict[str, Callable[[dict[str, Any]], Answer]] = {
+        self._table: dict[str, Operation] = {
             "register": self._register,
             "heartbeat": self._heartbeat,
             "topology": self._topology,
@@ -90,6 +99,8 @@ class Requests:
             "streams": self._streams,
             "stream": self._stream,
             "deltas": self._deltas,
+            "select_rows": self._select_rows,
+            **TeamRequests(team, deltas, self._one_stream).table,
         }
         self.answered = dict.fromkeys(self._table, 0)  # by operation
 
@@ -137,7 +148,14 @@ class Requests:
     def _heartbeat(self, args: dict[str, Any]) -> Answer:
         beat = Heartbeat.model_validate(args)
         acked = self.shards.heartbeat(beat.shard, beat.instance, beat.seq, self._clock())
-        return {"coordinator": self._coordinator, "acked_seq": acked}, ()
+        if beat.patterns:
+            self.team.patterns.report(beat.shard, beat.patterns)
+        version = self.team.patterns.version
+        return {
+            "coordinator": self._coordinator,
+            "acked_seq": acked,
+            "patterns_version": version,
+        }, ()
 
     def _topology(self, args: dict[str, Any]) -> Answer:
         Nothing.model_validate(args)
@@ -169,17 +187,30 @@ class Requests:
             "hidden": found.hidden,
             "next_cursor": found.next_cursor,
         }
-        return result, self._rows(found.slots)
+        return self._rows(result, found.slots)
 
     def _stream(self, args: dict[str, Any]) -> Answer:
         slot = self.inventory.find(StreamOf.model_validate(args).stream_id)
+        return self._one_stream(slot)
+
+    def _one_stream(self, slot: int) -> Answer:
+        """The row in a slot, none for -1."""
         slots = np.array([slot] if slot >= 0 else [], np.intp)
         count = slots.size
         result = {"count": count, "total": count, "hidden": 0, "next_cursor": None}
-        return result, self._rows(slots)
+        return self._rows(result, slots)
 
-    def _rows(self, slots: np.ndarray[Any, np.dtype[np.intp]]) -> Sequence[bytes]:
-        return [column.tobytes() for column in self.inventory.rows(slots)]
+    def _rows(self, result: dict[str, Any], slots: NDArray[np.intp]) -> Answer:
+        """Columns of some rows, and beside them what only few rows have."""
+        columns = [column.tobytes() for column in self.inventory.rows(slots)]
+        return result | {"extras": self.team.extras(slots)}, columns
+
+    def _select_rows(self, args: dict[str, Any]) -> Answer:
+        """Where the streams of a filter are: for each shard, its rows with their streams' ids."""
+        chosen = self.queries.select(Chosen.model_validate(args).filter)
+        shards = [{"shard": shard, "count": rows.size} for shard, rows in chosen.rows.items()]
+        result = {"shards": shards, "total": chosen.total, "left_out": chosen.left_out}
+        return result, [rows.tobytes() for rows in chosen.rows.values()]
 
     def _deltas(self, args: dict[str, Any]) -> Answer:
         wanted = DeltasAfter.model_validate(args)

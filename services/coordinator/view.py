@@ -5,24 +5,36 @@ in the inventory, from 1; numbers only grow, so they are the paging cursor. Slot
 a ring, so numbers grow along it, but for favourites that the ring has passed over: those are
 older than all others. When every slot is taken the oldest stream goes, favourites last. All
 columns are allocated for `max_streams` at once and cost memory only as they fill: 701 bytes a
-stream, 12 more for the ways to find it. Measured with everything, the process is 1019 bytes a
-stream at 1 M streams whose previews are full.
+stream, 12 more for the ways to find it; with matches 4 more, and 28 for each pattern. Measured
+with everything but those, the process is 1019 bytes a stream at 1 M streams whose previews are
+full.
 """
 
 import secrets
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.coordinator.kernels import inventory as k
 from services.coordinator.kernels.text_search import SLACK
+from services.coordinator.matches import Matches
 from shared.columns import EVENT, EVENT_CLOSE, PREVIEW_BYTES, VIEW
 from shared.errors import UserError
 
 ROWS_MAX = 1 << 26  # rows a shard's flow table can have
 STREAMS_MAX = 1 << 31  # slots that 32 bits can name, with room
+MATCHES_MAX = 1_000_000  # pairs of stream and pattern, when nothing else is said
 NO_PIECES = np.empty(0, np.uint8)
+
+
+class Entered(NamedTuple):
+    """Slots that a message wrote to, some perhaps twice, and those of them whose stream is new
+    there, or told by another process. Good until the next message."""
+
+    slots: NDArray[np.uint32]
+    fresh: NDArray[np.uint32]
 
 
 def too_many(streams: int) -> UserError:
@@ -33,10 +45,10 @@ class Inventory:
     """Streams in columns, entered and updated by the events of shards.
 
     columns: (max_streams,) of every field of EVENT but padding, by name; `number` and `marks`
-    beside them. Only slots below `used` mean anything.
+    beside them. Only slots below `used` mean anything. matches: what patterns found in them.
     """
 
-    def __init__(self, max_streams: int) -> None:
+    def __init__(self, max_streams: int, max_matches: int = MATCHES_MAX) -> None:
         if max_streams > STREAMS_MAX:
             raise too_many(max_streams)
         self.capacity = max_streams
@@ -48,10 +60,12 @@ class Inventory:
             self.preview_len = np.zeros(2 * max_streams, np.uint16)
             self.previews = np.zeros(2 * PREVIEW_BYTES * max_streams + SLACK, np.uint8)
             self._index = np.zeros(index_size, np.uint32)
+            self.matches = Matches(max_streams, max_matches, self.marks)
         except (MemoryError, ValueError):  # numpy says ValueError beyond what it can address
             raise too_many(max_streams) from None
         self._state = np.zeros(k.STATE_LEN, np.uint64)
         self._state[[k.SALT_LOW, k.SALT_HIGH]] = secrets.randbits(32) | 1, secrets.randbits(32) | 1
+        self._slots, self._fresh = np.zeros(0, np.uint32), np.zeros(0, np.uint32)
         self._bindings: dict[int, NDArray[np.uint32]] = {}
         self._parts = [
             self._planes[at * max_streams : (at + width) * max_streams].reshape(-1, width)
@@ -95,6 +109,7 @@ class Inventory:
             "events_after_eviction": int(self._state[k.AFTER_EVICTION]),
             "previews_after_eviction": int(self._state[k.LATE_PREVIEWS]),
             "previews_malformed": int(self._state[k.BAD_PREVIEWS]),
+            **self.matches.losses(),
         }
 
     # ------------------------------------------------------------------------- writing
@@ -104,7 +119,7 @@ class Inventory:
         events: NDArray[np.void],
         pieces: NDArray[np.void] | None = None,
         octets: NDArray[np.uint8] = NO_PIECES,
-    ) -> None:
+    ) -> Entered:
         """Enter one message of a shard: EVENT rows, then PREVIEW rows and the bytes they mean.
 
         Events of rows from ROWS_MAX on are the caller's mistake.
@@ -112,15 +127,20 @@ class Inventory:
         binding = self._binding(shard, int(events["row"].max()) if events.size else 0)
         words = events.view(np.uint64).reshape(-1)
         marks, state = self.marks, self._state
-        k.merge_events(
+        if events.size > self._slots.size:
+            self._slots, self._fresh = (np.zeros(2 * events.size, np.uint32) for _ in range(2))
+        count = k.merge_events(
             words, shard, self._planes, self.number, self.preview_len, marks, self._index,
-            binding, state,
+            binding, state, self._slots, self._fresh,
         )  # fmt: skip
+        entered = Entered(self._slots[:count], self._fresh[: int(state[k.FRESH])])
+        self.matches.forget_slots(entered.fresh)
         if pieces is not None and pieces.size:
             k.store_previews(
                 pieces, octets, shard, self._planes, self.preview_len, self.previews, marks,
                 binding, state,
             )  # fmt: skip
+        return entered
 
     def _binding(self, shard: int, row: int) -> NDArray[np.uint32]:
         """Slots of the shard's rows, with room for `row`."""
@@ -157,8 +177,14 @@ class Inventory:
         """The stream's slot, -1 when it is not here."""
         if not 0 <= stream_id < 1 << 64:
             return -1
-        wanted = np.array([stream_id], np.uint64)
-        return int(k.find_slot(wanted, self._planes, self._index, self._state))
+        return int(self.find_all([stream_id])[0])
+
+    def find_all(self, ids: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.int64]:
+        """The slot of each stream, -1 of those that are not here."""
+        wanted = np.ascontiguousarray(ids, np.uint64)
+        slots = np.zeros(wanted.size, np.int64)
+        k.find_slots(wanted, self._planes, self._index, self._state, slots)
+        return slots
 
     def in_order(self, mask: NDArray[np.bool_]) -> NDArray[np.intp]:
         """The slots where mask (used,) is true, oldest stream first."""

@@ -82,6 +82,7 @@ def compare(inventory: Inventory, twin: reference.Inventory) -> None:
         "events_after_eviction": twin.after_eviction,
         "previews_after_eviction": twin.late_previews,
         "previews_malformed": twin.bad_previews,
+        **inventory.matches.losses(),
     }
     by_age = sorted(twin.streams.values(), key=lambda stream: stream.number)
     slots = inventory.in_order(np.ones(inventory.used, bool))

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from services.coordinator import query, text
+from services.coordinator.conditions import BadValueError
 from services.coordinator.kernels import inventory as k
-from services.coordinator.query import BadValueError, Queries
+from services.coordinator.query import Queries
+from services.coordinator.team import Team
 from services.coordinator.view import Inventory
 from shared.columns import CONTENT_KINDS, EVENT, PREVIEW, PROTOCOLS, SERVICES, STATUSES
 from shared.schema import StreamFilter, StreamsQuery
@@ -50,6 +52,10 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
         "preview": draw(st.tuples(st.sampled_from(TEXTS), st.sampled_from(TEXTS))),
         "marks": draw(st.sampled_from((0, 0, 0, k.FAVORITE, k.HIDDEN, k.FAVORITE | k.HIDDEN))),
     }
+
+
+def queries(inventory: Inventory) -> Queries:
+    return Queries(inventory, Team(inventory))
 
 
 def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -141,7 +147,7 @@ def numbers(inventory: Inventory, wanted: StreamFilter, order: str, limit: int) 
     result: list[int] = []
     cursor = None
     while True:
-        found = Queries(inventory).page(
+        found = queries(inventory).page(
             StreamsQuery(filter=wanted, order=order, limit=limit, cursor=cursor),  # type: ignore[arg-type]
         )
         result += inventory.number[found.slots].tolist()
@@ -161,7 +167,7 @@ def test_a_filter_gives_what_a_loop_over_the_rows_gives(
     hidden = [i for i, row in matching.items() if row["marks"] & k.HIDDEN]
     hidden = [] if wanted.include_hidden else hidden
     shown = [i for i in matching if i not in hidden]
-    first = Queries(inventory).page(StreamsQuery(filter=wanted, limit=limit))
+    first = queries(inventory).page(StreamsQuery(filter=wanted, limit=limit))
     assert (first.total, first.hidden) == (len(shown), len(hidden))
     assert numbers(inventory, wanted, "oldest", limit) == shown
     assert numbers(inventory, wanted, "newest", limit) == shown[::-1]
@@ -173,10 +179,10 @@ def test_a_page_stays_where_it_is_when_streams_come_in(
     streams: list[dict[str, Any]], late: dict[str, Any], limit: int
 ) -> None:
     inventory, wanted = filled(streams), StreamFilter(include_hidden=True)
-    first = Queries(inventory).page(StreamsQuery(filter=wanted, limit=limit))
+    first = queries(inventory).page(StreamsQuery(filter=wanted, limit=limit))
     enter(inventory, len(streams) + 1, late)
     if first.next_cursor is not None:
-        rest = Queries(inventory).page(
+        rest = queries(inventory).page(
             StreamsQuery(filter=wanted, limit=512, cursor=first.next_cursor)
         )
         seen = inventory.number[np.concatenate([first.slots, rest.slots])].tolist()
@@ -204,12 +210,12 @@ def test_blocks_and_threads_make_no_difference(monkeypatch: pytest.MonkeyPatch) 
     }  # fmt: skip
     streams = [row | {"preview": (b"hay" if i % 3 else b"needle", b"")} for i in range(40)]
     inventory, wanted = filled(streams, 40), StreamFilter(text="needle", protocol="tcp")
-    plain = Queries(inventory).matching(wanted)
+    plain = queries(inventory).matching(wanted)
     monkeypatch.setattr(query, "BLOCK", 7)
     monkeypatch.setattr(text, "SHARE_FROM", 1)
     monkeypatch.setattr(text, "SEARCH_THREADS", 2)
     text.searchers.cache_clear()
-    assert Queries(inventory).matching(wanted).tolist() == plain.tolist()
+    assert queries(inventory).matching(wanted).tolist() == plain.tolist()
     text.searchers().shutdown()
     text.searchers.cache_clear()
     assert plain.sum() == 14
@@ -223,7 +229,7 @@ def test_blocks_and_threads_make_no_difference(monkeypatch: pytest.MonkeyPatch) 
 )  # fmt: skip
 def test_a_value_that_means_nothing_is_told_with_a_hint(field: str, value: str, hint: str) -> None:
     with pytest.raises(BadValueError) as caught:
-        Queries(Inventory(4)).page(StreamsQuery(filter=StreamFilter(**{field: value})))  # type: ignore[arg-type]
+        queries(Inventory(4)).page(StreamsQuery(filter=StreamFilter(**{field: value})))  # type: ignore[arg-type]
     assert hint in caught.value.hint
 
 
@@ -244,14 +250,14 @@ def test_what_is_remembered_of_a_text_is_what_is_there(
     capacity: int, steps: list[tuple[dict[str, Any], str, str | None]]
 ) -> None:
     inventory = Inventory(capacity)
-    remembering = Queries(inventory)
+    remembering = queries(inventory)
     for number, (row, wanted, protocol) in enumerate(steps):
         enter(inventory, number // 2, row)  # every second step changes a stream that is there
         given_filter = StreamFilter(text=wanted, protocol=protocol)
         before = inventory.marks.copy()
         found = remembering.matching(given_filter)
         inventory.marks[:] = before
-        fresh = Queries(inventory).matching(given_filter)
+        fresh = queries(inventory).matching(given_filter)
         remembering.matching(given_filter)
         assert found.tolist() == fresh.tolist()
 
@@ -264,7 +270,7 @@ any_value = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1)
 def test_no_value_is_a_fault(values: dict[str, Any], cursor: Any) -> None:
     inventory: Inventory = filled([])
     try:
-        found = Queries(inventory).page(
+        found = queries(inventory).page(
             StreamsQuery.model_validate({"filter": values, "cursor": cursor})
         )
     except (BadValueError, ValidationError):

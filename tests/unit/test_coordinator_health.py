@@ -12,6 +12,7 @@ from services.coordinator.merge import Merger
 from services.coordinator.metrics import Metrics
 from services.coordinator.shards import LOST_AFTER_S, Shards
 from services.coordinator.sources import Sources
+from services.coordinator.team import Team
 from services.coordinator.view import Inventory
 from shared.columns import EVENT
 from shared.schema import CaptureReport, EventsHeader, SchemaError, SourceReport
@@ -56,7 +57,7 @@ class Run:
         self.sink = Collecting()
         self.shards = Shards(shards, 0.0, self.inventory.forget_rows)
         self.sources = Sources()
-        self.merger = Merger(self.inventory, self.shards, [self.sink])
+        self.merger = Merger(self.inventory, self.shards, [self.sink], Team(self.inventory))
         deltas = DeltaLog("c1", 10, lambda packed: None)
         self.health = Health(
             self.inventory, self.shards, self.sources, self.merger, deltas, [self.sink]

@@ -12,6 +12,7 @@ from services.coordinator.merge import Merger
 from services.coordinator.requests import Requests
 from services.coordinator.shards import Shards
 from services.coordinator.sources import Sources
+from services.coordinator.team import Team
 from services.coordinator.view import Inventory
 from shared.columns import EVENT, PREVIEW_BYTES, VIEW
 from shared.schema import SCHEMA_VERSION, Reply, Request, unpack
@@ -30,10 +31,11 @@ class Peer:
         self.inventory = Inventory(16)
         self.deltas = DeltaLog("c1", 10, lambda packed: None)
         shards, sources = Shards(2, 0.0, self.inventory.forget_rows), Sources()
-        merger = Merger(self.inventory, shards, [])
+        self.team = Team(self.inventory)
+        merger = Merger(self.inventory, shards, [], self.team)
         health = Health(self.inventory, shards, sources, merger, self.deltas, [])
         self.requests = Requests(
-            "c1", self.inventory, shards, health, self.deltas, lambda: self.now
+            "c1", self.inventory, shards, health, self.deltas, lambda: self.now, self.team
         )
 
     def ask(self, op: str, **args: Any) -> tuple[dict[str, Any], list[bytes]]:
@@ -65,7 +67,8 @@ def test_a_shard_registers_beats_and_shows(peer: Peer) -> None:
     assert [shard["ready"] for shard in topology["shards"]] == [False]
     peer.now = 1.0
     beat, _ = peer.ask("heartbeat", shard=0, instance="x", seq=0)
-    assert beat == {"coordinator": "c1", "acked_seq": -1}
+    version = peer.team.patterns.version
+    assert beat == {"coordinator": "c1", "acked_seq": -1, "patterns_version": version}
     peer.now = 1.25
     topology, _ = peer.ask("topology")
     assert topology["shards"] == [
@@ -85,7 +88,7 @@ def test_streams_come_as_columns(peer: Peer) -> None:
     events["stream_id"], events["row"], events["family"] = (1, 2, 1 << 63), (1, 2, 3), 4
     peer.inventory.merge(0, events)
     result, (rows, view, previews) = peer.ask("streams", limit=2, filter={"addr": "0.0.0.0/0"})
-    assert result == {"count": 2, "total": 3, "hidden": 0, "next_cursor": 2}
+    assert result == {"count": 2, "total": 3, "hidden": 0, "next_cursor": 2, "extras": []}
     assert np.frombuffer(rows, EVENT)["stream_id"].tolist() == [1 << 63, 2]
     assert np.frombuffer(view, VIEW)["number"].tolist() == [3, 2]
     assert len(previews) == 2 * 2 * PREVIEW_BYTES
@@ -143,9 +146,47 @@ anything = st.recursive(
     max_leaves=6,
 )
 operations = st.sampled_from(
-    ["register", "heartbeat", "topology", "health", "streams", "stream", "deltas"]
+    [
+        "register",
+        "heartbeat",
+        "topology",
+        "health",
+        "streams",
+        "stream",
+        "deltas",
+        "select_rows",
+        "annotate",
+        "patterns",
+        "pattern_add",
+        "pattern_change",
+        "pattern_remove",
+        "rule_add",
+        "rule_change",
+        "rule_remove",
+        "profile_add",
+        "profile_change",
+        "profile_remove",
+    ]
 )
-names = st.sampled_from(["instance", "index", "shard", "seq", "filter", "cursor", "stream_id"])
+names = st.sampled_from(
+    [
+        "instance",
+        "index",
+        "shard",
+        "seq",
+        "filter",
+        "cursor",
+        "stream_id",
+        "id",
+        "change",
+        "notes",
+        "kind",
+        "value",
+        "enabled",
+        "services",
+        "patterns",
+    ]
+)
 
 
 @settings(deadline=None)
@@ -160,4 +201,5 @@ def test_no_bytes_are_a_fault(frame: bytes) -> None:
 @given(operations, st.dictionaries(names, anything, max_size=4))
 def test_no_arguments_are_a_fault(op: str, args: dict[str, Any]) -> None:
     reply, _ = Peer().reply(msgpack.packb({"v": SCHEMA_VERSION, "op": op, "args": args}))
-    assert reply.error is None or reply.error.code in ("bad_value", "bad_request", "taken")
+    refusals = ("bad_value", "bad_request", "taken", "not_found", "bad_pattern")
+    assert reply.error is None or reply.error.code in refusals

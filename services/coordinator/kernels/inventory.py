@@ -17,6 +17,7 @@ from shared.columns import (
     U8,
     U32,
     U64,
+    OutI64,
     OutU8,
     OutU16,
     OutU32,
@@ -37,11 +38,13 @@ from shared.kernels import inlined, kernel
     LAPPED_COUNT,  # favourites that the ring has passed over, evictions not yet taken off
     SALT_LOW,  # odd secrets: nobody can choose streams that crowd the index
     SALT_HIGH,
+    FRESH,  # slots that the last call gave to another stream, or to another teller
     STATE_LEN,
-) = range(11)
+) = range(12)
 
 # bits of `marks`
-FAVORITE, HIDDEN, LAPPED, CHANGED, ORPHANED, NEW_TEXT = 1, 2, 4, 8, 16, 32
+FAVORITE, HIDDEN, LAPPED, CHANGED, ORPHANED, NEW_TEXT, BY_HAND = 1, 2, 4, 8, 16, 32, 64
+# BY_HAND: a person said whether the stream is hidden, so no rule does
 
 # An EVENT row is kept cut lengthwise, so that a filter reads only the bytes it asks for.
 EVENT_WORDS = EVENT.itemsize // 8
@@ -119,7 +122,7 @@ def owner(slot: Any, planes: Any, capacity: Any) -> Any:
 @inlined
 def take_slot(planes: Any, marks: Any, index: Any, state: Any) -> Any:
     """The next slot of the ring, emptied. Favourites are passed over while there is another slot;
-    whoever makes favourites bounds them, or this walk is long."""
+    at most half of the slots are favourites, so that is one step more for each on the average."""
     capacity = np.uint64(marks.size)
     slot = state[HEAD]
     if state[USED] < capacity:
@@ -177,6 +180,8 @@ def merge_events(
     index: OutU32,
     binding: OutU32,
     state: OutU64,
+    slots: OutU32,
+    fresh: OutU32,
 ) -> int:
     """Enter the events of one shard, in their order; returns how many found a slot.
 
@@ -184,11 +189,14 @@ def merge_events(
     planes: KEPT_WORDS * capacity words. number, marks: (capacity,). preview_len: (2 * capacity,).
     index: a power of two, at least 2 * capacity, of 1 + slot; 0 = free. binding: 1 + slot of each
     row of the shard's flow table; 0 = never told of. An update of a stream that had to go stays
-    out; of one whose opening was never seen, it enters.
+    out; of one whose opening was never seen, it enters. slots, fresh: (n,) or more; filled with the
+    slot of each event that found one, and with the state[FRESH] slots of them whose stream is new
+    there or told by another process or row.
     """
     capacity = np.uint64(marks.size)
     me = np.uint64(shard)
-    entered = 0
+    entered = ZERO
+    state[FRESH] = ZERO
     for i in range(words.size // EVENT_WORDS):
         base = np.uint64(i) * np.uint64(EVENT_WORDS)
         stream_id = words[base]
@@ -218,10 +226,13 @@ def merge_events(
                 preview_len[slot * TWO + ONE] = 0
                 marks[slot] = NEW_TEXT
             binding[row] = np.uint32(slot + ONE)
+            fresh[state[FRESH]] = np.uint32(slot)
+            state[FRESH] += ONE
         keep(slot, words, base, me, planes, capacity)
         marks[slot] = np.uint8((marks[slot] & (255 - ORPHANED)) | CHANGED)
-        entered += 1
-    return entered
+        slots[entered] = np.uint32(slot)
+        entered += ONE
+    return int(entered)
 
 
 @kernel
@@ -274,7 +285,14 @@ def store_previews(
 
 
 @kernel
-def find_slot(stream_id: U64, planes: U64, index: U32, state: U64) -> int:
-    """The slot of one stream, -1 when it is not in the inventory. stream_id: (1,)."""
-    at = place_of(stream_id[0], planes, index, state)
-    return int(index[at]) - 1
+def find_slots(ids: U64, planes: U64, index: U32, state: U64, slots: OutI64) -> int:
+    """The slot of each stream, -1 where it is not in the inventory; returns how many are.
+
+    ids, slots: (n,).
+    """
+    found = 0
+    for i in range(ids.size):
+        at = place_of(ids[i], planes, index, state)
+        slots[i] = int(index[at]) - 1
+        found += int(index[at] != 0)
+    return found
