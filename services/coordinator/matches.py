@@ -36,9 +36,16 @@ class Matches:
         self._state[k.SALT_SLOT] = secrets.randbits(32) | 1
         self._state[k.SALT_PATTERN] = secrets.randbits(32) | 1
         self.head = np.zeros(slots, np.uint32)
-        columns = [np.zeros(pairs, np.uint32) for _ in range(5)]
-        table = np.zeros(1 << (2 * pairs - 1).bit_length(), np.uint32)
-        self._columns = k.PairColumns(*columns, self.head, table, self._state)  # type: ignore[arg-type]
+        self._columns = k.PairColumns(
+            slot=np.zeros(pairs, np.uint32),
+            pattern=np.zeros(pairs, np.uint32),
+            found=np.zeros(pairs, np.uint32),
+            next=np.zeros(pairs, np.uint32),
+            previous=np.zeros(pairs, np.uint32),
+            head=self.head,
+            table=np.zeros(1 << (2 * pairs - 1).bit_length(), np.uint32),
+            state=self._state,
+        )
 
     def __len__(self) -> int:
         """Pairs there are."""
