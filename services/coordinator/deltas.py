@@ -10,7 +10,8 @@ kept, and published to every API that listens. Kinds:
     matches  count (streams whose matches changed), ids (of the newest of them), pattern_ids
     messages count (messages that parsers found since the last of these), total
     state    what (favorite, hidden, comment, tags, rule, pattern, profile), action (changed, added,
-             removed), stream_id_hex or id, what holds now: at once, when anybody changes it
+             removed), stream_id_hex or id, what holds now in a field called as `what` says; each at
+             once, when anybody changes it
     status   status, run_status, and reason: a sentence on what changed
 """
 
@@ -49,6 +50,7 @@ class DeltaLog:
             "kind": kind,
             "ts_us": time.time_ns() // 1000,
         }
+        assert not head.keys() & body.keys()
         packed = bytes(msgpack.packb(head | body, use_bin_type=True))
         self._packed.append(packed)
         self.bytes += len(packed)

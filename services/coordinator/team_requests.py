@@ -2,7 +2,7 @@
 
 A `state` delta says `what` (favorite, hidden, comment, tags, rule, pattern, profile), what was done
 (`action`: changed, added, removed) and to which one (`stream_id_hex` or `id`); and, where it is
-short, what holds now.
+short, what holds now, in a field that is called as `what` says.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from pydantic import Field
 from services.coordinator.arguments import Answer, Arguments, Nothing, Operation
 from services.coordinator.deltas import DeltaLog
 from services.coordinator.kernels.inventory import HIDDEN
+from services.coordinator.rules import Rule
 from services.coordinator.shards import RefusedError
 from services.coordinator.team import Team
 from shared.flow_key import hex_id
@@ -128,7 +129,7 @@ class TeamRequests:
         self.team.patterns_changed()
         described = self.team.patterns.describe([number])[0]
         told = {name: described[name] for name in ("name", "kind", "color", "enabled")}
-        self._tell("pattern", action, id=number, **told)
+        self._tell("pattern", action, id=number, pattern=told)
         return described, ()
 
     def _pattern_remove(self, args: dict[str, Any]) -> Answer:
@@ -145,7 +146,7 @@ class TeamRequests:
 
     def _rule_add(self, args: dict[str, Any]) -> Answer:
         rule, is_new = self.team.rules.add(NewRule.model_validate(args))
-        self._tell("rule", "added" if is_new else "changed", **rule.model_dump())
+        self._tell_rule(rule, "added" if is_new else "changed")
         return rule.model_dump(), ()
 
     def _rule_change(self, args: dict[str, Any]) -> Answer:
@@ -153,8 +154,11 @@ class TeamRequests:
         before = rules.of(wanted.id)
         rule = rules.change(wanted.id, wanted.change.given().get("enabled", before.enabled))
         if rule != before:
-            self._tell("rule", "changed", **rule.model_dump())
+            self._tell_rule(rule, "changed")
         return rule.model_dump(), ()
+
+    def _tell_rule(self, rule: Rule, action: str) -> None:
+        self._tell("rule", action, id=rule.id, rule=rule.model_dump(exclude={"id"}))
 
     def _rule_remove(self, args: dict[str, Any]) -> Answer:
         rule = self.team.rules.remove(Numbered.model_validate(args).id)
@@ -179,8 +183,8 @@ class TeamRequests:
 
     def _changed_profile(self, key: str, action: str) -> Answer:
         described = self.team.profiles.described(key)
-        told = {name: described[name] for name in ("id", "name", "enabled")}
-        self._tell("profile", action, **told)
+        told = {name: described[name] for name in ("name", "enabled")}
+        self._tell("profile", action, id=key, profile=told)
         return described, ()
 
     def _profile_remove(self, args: dict[str, Any]) -> Answer:
