@@ -270,7 +270,24 @@ FILTERS: dict[str, dict[str, Any]] = {
     "five together": {
         "protocol": "udp", "port": 53, "addr": "10.0.0.0/8", "status": "open", "text": "stream",
     },
+    "only_favorites": {"only_favorites": True},
+    "only_matched": {"only_matched": True},
+    "pattern_id": {"pattern_id": 1},
+    "tag": {"tag": "bench"},
+    "profile, built in": {"profile": "dns"},
+    "profile, own": {"profile": "bench"},
+    "with a page of hidden ones": {"include_hidden": True, "service": "dns"},
 }  # fmt: skip
+PATTERNS = ("--pattern", "stream", "--pattern", "number 7")  # the first is in every stream
+NOTED = 5000  # streams with a tag, half of them favourites
+HIDDEN = {"kind": "port", "value": 443}
+PROFILE = {
+    "id": "bench",
+    "protocol": "udp",
+    "ports": [53, 123, 5353],
+    "pattern_ids": [1, 2],
+    "hide_rules": [{"kind": "addr", "value": "10.1.0.0/16"}, {"kind": "tag", "value": "bench"}],
+}
 
 
 def filters(given: argparse.Namespace) -> list[Waits]:
@@ -281,17 +298,35 @@ def filters(given: argparse.Namespace) -> list[Waits]:
         capture = folder / "rows.pcap"
         many_streams(capture, given.rows)
         limits = ("--max-streams", str(given.rows), "--max-flows", str(given.rows + 1))
-        with Run(capture, folder / "run", given.shards, *limits) as run:
+        with Run(capture, folder / "run", given.shards, *limits, *PATTERNS) as run:
             run.wait_for_api()
             while not run.ended:
                 time.sleep(0.1)
             total = run.health()["totals"]["streams"]
             print(f"{total:,} streams", file=sys.stderr)
+            decide(run)
             # numbers count from 1 in the order of arrival
             queries = FILTERS | {"a page in the middle": {"cursor": max(1, given.rows // 2)}}
             for title, query in queries.items():
                 found += pages_with(run, title, query, given.times)
     return found
+
+
+def decide(run: Run) -> None:
+    """Notes, a rule and a profile, so that filters on them have something to find."""
+    ids: list[int] = []
+    cursor = None
+    while len(ids) < NOTED:
+        reply, frames = run.coordinator.ask("streams", {"limit": 512, "cursor": cursor})
+        ids += np.frombuffer(frames[0], EVENT)["stream_id"].tolist()
+        cursor = reply.result["next_cursor"]
+        if cursor is None:
+            break
+    for i, stream_id in enumerate(ids):
+        notes = {"tags": ["bench"], "favorite": i % 2 == 0}
+        run.coordinator.ask("annotate", {"stream_id": stream_id, "notes": notes})
+    run.coordinator.ask("rule_add", HIDDEN)
+    run.coordinator.ask("profile_add", PROFILE)
 
 
 def pages_with(run: Run, title: str, query: dict[str, Any], times: int) -> list[Waits]:

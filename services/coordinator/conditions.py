@@ -94,9 +94,18 @@ def is_stream(stream_id: int) -> Condition:
     return lambda part: part("stream_id") == np.uint64(stream_id)
 
 
-def is_one_of(ids: NDArray[np.uint64]) -> Condition:
-    """One of some streams; ids are sorted."""
-    return lambda part: np.isin(part("stream_id"), ids)
+def is_one_of(part: Part, ids: NDArray[np.uint64]) -> Mask:
+    """Which are one of some streams; ids are sorted. The fewer are looked up in the more: 65536 ids
+    and 4096 streams 0.1 ms, 1 M streams 0.1 s."""
+    column = part("stream_id")
+    if ids.size < column.size:
+        slots = part.inventory.find_all(ids)
+        whole = np.zeros(part.inventory.used, bool)
+        whole[slots[slots >= 0]] = True
+        found: Mask = whole[part.where]
+        return found
+    at = np.searchsorted(ids, column)
+    return ids[np.minimum(at, ids.size - 1)] == column if ids.size else np.zeros(column.size, bool)
 
 
 def holds_pattern(pattern: int) -> Condition:

@@ -117,13 +117,15 @@ class Queries:
     def matching(self, wanted: StreamFilter) -> Mask:
         """(used,): True where the filter holds, hidden or not."""
         inventory = self.inventory
-        conditions = [*conditions_of(wanted), *self._named(wanted)]
+        conditions = [*self._named(wanted), *conditions_of(wanted)]
         mask = np.ones(inventory.used, bool)
         for start in range(0, mask.size, BLOCK):
             block = slice(start, min(start + BLOCK, mask.size))
             part = Part(inventory, block)
             for condition in conditions:
                 mask[block] &= condition(part)
+                if not mask[block].any():
+                    break
         if wanted.text:
             self.texts.narrow(wanted.text, mask)
         return mask
@@ -150,7 +152,8 @@ class Queries:
 
     def _with_patterns(self, patterns: list[int]) -> Condition:
         """A match of one of them. Found for all slots at once: most have none."""
-        return within_mask(self.inventory.matches.holders(patterns, self.inventory.used))
+        known = [number for number in patterns if number in self.team.patterns.all]
+        return within_mask(self.inventory.matches.holders(known, self.inventory.used))
 
     def _with_tag(self, tag: str) -> Condition:
         slots = self.inventory.find_all(self.team.annotations.tagged(tag))

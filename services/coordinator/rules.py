@@ -109,7 +109,7 @@ class HideRules:
     def _condition(self, rule: Hiding) -> Condition:
         def of_tag(tag: str) -> Condition:
             def condition(part: Part) -> Mask:  # of the streams that have the tag by then
-                return is_one_of(self.annotations.tagged(tag))(part)
+                return is_one_of(part, self.annotations.tagged(tag))
 
             return condition
 

@@ -1,7 +1,7 @@
 """Pairs of slot and pattern in a dict, in the plainest Python there is.
 
-The twin of the kernels `merge_pairs`, `forget_slots`, `forget_pattern`, `list_pairs` and
-`mark_holders` together.
+The twin of the kernels `merge_pairs`, `forget_slots`, `forget_pattern`, `list_pairs`,
+`mark_holders` and `mark_all_holders` together.
 """
 
 from dataclasses import dataclass, field

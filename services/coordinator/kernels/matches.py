@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from services.coordinator.kernels.inventory import CHANGED
-from shared.columns import I64, U32, OutU8, OutU32, OutU64, Pairs
+from shared.columns import I64, U8, U32, OutU8, OutU32, OutU64, Pairs
 from shared.kernels import inlined, kernel
 
 # positions in `state`
@@ -225,5 +225,21 @@ def mark_holders(slots: I64, pattern: int, c: PairColumns, held: OutU8) -> int:
         held[i] = 0
         if c.head[slot] != 0 and c.table[place_of(slot, wanted, c)] != 0:
             held[i] = 1
+            total += 1
+    return total
+
+
+@kernel
+def mark_all_holders(wanted: U8, c: PairColumns, held: OutU8) -> int:
+    """Mark the slots that have a match of one of some patterns; returns how many pairs are such.
+
+    wanted: 1 at the numbers of these patterns, 0 elsewhere. held: (slots,), or those in use.
+    """
+    total = 0
+    for i in range(int(c.state[HIGH])):
+        pair = np.uint64(i)
+        pattern = np.uint64(c.pattern[pair])
+        if pattern < np.uint64(wanted.size) and wanted[pattern] != 0:
+            held[np.uint64(c.slot[pair])] = 1
             total += 1
     return total
