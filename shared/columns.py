@@ -399,8 +399,116 @@ MATCH = np.dtype(
     align=True,
 )
 Matches = Annotated[NDArray[np.void], "in", MATCH]
+OutMatches = Annotated[NDArray[np.void], "out", MATCH]
 PATTERN_KINDS = ("substring", "regex", "binary")
 MATCH_BYTES = 256
+
+# A run of one direction's bytes in the buffer that patterns are looked for in: what is new, behind
+# as much of what was there before as a match may need. 32 bytes.
+SPAN = np.dtype(
+    [
+        ("origin", "<u8"),  # logical offset of its first byte
+        ("begin", "<u4"),  # first byte in the buffer
+        ("fresh", "<u4"),  # first byte that was not looked at before
+        ("end", "<u4"),
+        ("flow", "<u4"),  # row in the flow table
+        ("dir", "u1"),
+        ("whole", "u1"),  # the run begins here: nothing contiguous lies before
+        ("ended", "u1"),  # and ends here: nothing can follow
+        ("later", "u1"),  # an earlier span of the buffer is of the same direction
+        ("pad", "u1", 4),
+    ],
+    align=True,
+)
+Spans = Annotated[NDArray[np.void], "out", SPAN]
+
+# From where in that buffer on bytes are of a packet of that time. 16 bytes.
+PIECE = np.dtype([("ts_ns", "<i8"), ("at", "<u4"), ("pad", "<u4")], align=True)
+Pieces = Annotated[NDArray[np.void], "out", PIECE]
+
+# A pattern, as far as kernels look at it; its place in the column is its slot. 48 bytes.
+SOUGHT = np.dtype(
+    [
+        ("id", "<u4"),
+        ("width", "<u4"),  # bytes of a match, of SOUGHT_EXACT
+        ("after", "<u4"),  # bytes behind a match that it may depend on
+        ("services", "<u4"),  # bits by position in SERVICES; 0 = any
+        ("matches", "<u8"),  # that are kept now
+        ("over_limit", "<u8"),  # that a cap left out
+        ("how", "u1"),  # SOUGHT_*
+        ("direction", "u1"),  # index into PATTERN_DIRECTIONS
+        ("engaged", "u1"),  # it is looked for in the present pass
+        ("aside", "u1"),  # the stream of state[ASIDE] is being looked through from its beginning
+        ("kind", "u1"),  # index into PATTERN_KINDS
+        ("pad", "u1", 7),
+        ("reach", "<u4"),  # bytes from the beginning of a match on that decide it
+    ],
+    align=True,
+)
+Soughts = Annotated[NDArray[np.void], "out", SOUGHT]
+# exact: each hit is a match, if it does not overlap the one before; confirm: `regex` says
+SOUGHT_NOT, SOUGHT_EXACT, SOUGHT_CONFIRM = range(3)
+PATTERN_DIRECTIONS = ("any", "client", "server")
+
+# A pattern's state in a stream that it was found in. 80 bytes.
+CURSOR = np.dtype(
+    [
+        ("resume", "<u8", 2),  # end of the last final match, by direction, and so below
+        ("told_from", "<u8", 2),  # matches that begin in [told_from, told_to) were told
+        ("told_to", "<u8", 2),
+        ("newest", "<u4", 2),  # 1 + newest kept match; 0 = none
+        ("flow", "<u4"),
+        ("next", "<u4"),  # 1 + the stream's next cursor, or the next free one
+        ("count", "<u4"),  # kept matches
+        ("told_count", "<u4"),  # as the coordinator knows it
+        ("slot", "<u2"),
+        ("marks", "u1"),  # CURSOR_*
+        ("used", "u1"),
+        ("pad", "<u4"),
+    ],
+    align=True,
+)
+Cursors = Annotated[NDArray[np.void], "out", CURSOR]
+# more data may change its newest matches, of a_to_b, of b_to_a; it is not looked for here any more;
+# it waits to be told; the stream was looked through from its beginning
+CURSOR_PROVISIONAL, CURSOR_STOPPED, CURSOR_CHANGED, CURSOR_COMPLETE = 1, 4, 8, 16
+
+# A match that is kept. 32 bytes.
+KEPT = np.dtype(
+    [
+        ("start", "<u8"),  # logical offsets
+        ("end", "<u8"),
+        ("ts_ns", "<i8"),
+        (
+            "next",
+            "<u4",
+        ),  # 1 + the match before it of its cursor and direction, or the next free one
+        ("provisional", "u1"),
+        ("pad", "u1", 3),
+    ],
+    align=True,
+)
+Kept = Annotated[NDArray[np.void], "out", KEPT]
+
+# A span in which a pattern may match, and what `regex` said of it. 40 bytes.
+CANDIDATE = np.dtype(
+    [
+        ("resume", "<u8"),  # of its cursor
+        ("dropped", "<u8"),  # final matches that did not fit
+        ("span", "<u4"),
+        ("slot", "<u4"),
+        ("first", "<u4"),  # of its matches in the column of found ones
+        ("count", "<u4"),
+        ("stopped", "u1"),  # it took too long
+        ("pad", "u1", 7),
+    ],
+    align=True,
+)
+Candidates = Annotated[NDArray[np.void], "out", CANDIDATE]
+
+# A confirmed match. 24 bytes.
+FOUND = np.dtype([("start", "<u8"), ("end", "<u8"), ("final", "<u8")], align=True)
+FoundRows = Annotated[NDArray[np.void], "in", FOUND]
 
 # How many matches of a pattern a stream has now; 0 = none any more. 24 bytes.
 PAIR = np.dtype(
@@ -414,6 +522,7 @@ PAIR = np.dtype(
     align=True,
 )
 Pairs = Annotated[NDArray[np.void], "in", PAIR]
+OutPairs = Annotated[NDArray[np.void], "out", PAIR]
 
 # What the coordinator adds to a stream's last event when it answers. 24 bytes.
 VIEW = np.dtype(
@@ -478,5 +587,12 @@ for _dtype, _size in (
     (ENDPOINTS, 40),
     (MATCH, 48),
     (PAIR, 24),
+    (SPAN, 32),
+    (PIECE, 16),
+    (SOUGHT, 48),
+    (CURSOR, 80),
+    (KEPT, 32),
+    (CANDIDATE, 40),
+    (FOUND, 24),
 ):
     assert _dtype.itemsize == _size, (_dtype.names, _dtype.itemsize, _size)

@@ -106,6 +106,8 @@ class ShardRun:
         self.now_ns = 0
         self.found: list[tuple[np.void, bytes]] = []  # MESSAGE rows as told, and their texts
         self.preview: dict[tuple[int, int], dict[int, int]] = {}  # (stream id, side) -> bytes
+        self.matched: list[tuple[np.void, bytes]] = []  # MATCH rows as told, and their bytes
+        self.pairs: dict[tuple[int, int], int] = {}  # (stream id, pattern) -> count as told
 
     def _tell(self, told: EventBatch) -> None:
         events, previews, octets = told.events, told.previews, told.preview_bytes
@@ -114,6 +116,11 @@ class ShardRun:
             begin = int(row["text"])
             words = told.message_text[begin : begin + int(row["text_len"])].tobytes()
             self.found.append((row.copy(), words))
+        for row in told.matches:
+            octets_of_it = told.match_bytes[int(row["off"]) :][: int(row["len"])].tobytes()
+            self.matched.append((row.copy(), octets_of_it))
+        for pair in told.pairs:
+            self.pairs[int(pair["stream_id"]), int(pair["pattern"])] = int(pair["count"])
         for event in events[events["kind"] == EVENT_OPEN]:  # perhaps told again
             for side in (0, 1):
                 self.preview.pop((int(event["stream_id"]), side), None)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shared.batch import event_batch
 from shared.columns import EVENT
-from shared.schema import EventsHeader, Reply, Request, unpack
+from shared.schema import EventsHeader, Pattern, Reply, Request, unpack
 from shared.wire import Bus, LaneSender, ask, open_socket, pack_reply, refusal
 from tests.conftest import ROOT, clean_environ
 from tests.reference.streams import Packet
@@ -43,6 +43,8 @@ class Told:
     header: EventsHeader
     events: NDArray[np.void]
     previews: list[tuple[int, int, int, bytes]] = field(default_factory=list)
+    matches: list[tuple[int, int, bytes]] = field(default_factory=list)  # pattern, start, bytes
+    pairs: list[tuple[int, int]] = field(default_factory=list)  # pattern, count
 
 
 class Coordinator(threading.Thread):
@@ -54,6 +56,7 @@ class Coordinator(threading.Thread):
         self.bus, self.id, self.refuses = bus, name, refuses
         self.context: Context = zmq.Context()
         self.told: list[Told] = []
+        self.patterns: tuple[int, list[Pattern]] | None = None  # version, list
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.reads = threading.Event()
         self.reads.set()
@@ -90,7 +93,14 @@ class Coordinator(threading.Thread):
             return pack_reply(refusal(self.refuses, "there is no number left"))
         if request.op == "register":
             return pack_reply(Reply(result={"index": 0, "shards": 1, "coordinator": self.id}))
-        return pack_reply(Reply(result={"coordinator": self.id, "acked_seq": 0}))
+        result: dict[str, Any] = {"coordinator": self.id, "acked_seq": 0}
+        if self.patterns is not None:
+            version, patterns = self.patterns
+            result["patterns_version"] = version
+            if request.op == "patterns":
+                words = [pattern.model_dump() for pattern in patterns]
+                result = {"version": version, "patterns": words}
+        return pack_reply(Reply(result=result))
 
     def count(self, op: str) -> int:
         return sum(asked == op for asked, _ in self.asked)
@@ -114,7 +124,12 @@ def read(frames: Sequence[bytes]) -> Told:
         (int(p["row"]), int(p["dir"]), int(p["start"]), octets[p["off"] :][: p["len"]])
         for p in told.previews
     ]
-    return Told(header, told.events, previews)
+    found = told.match_bytes.tobytes()
+    matches = [
+        (int(m["pattern"]), int(m["start"]), found[m["off"] :][: m["len"]]) for m in told.matches
+    ]
+    pairs = [(int(pair["pattern"]), int(pair["count"])) for pair in told.pairs]
+    return Told(header, told.events, previews, matches, pairs)
 
 
 class Site:

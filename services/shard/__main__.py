@@ -5,9 +5,10 @@ import socket
 import sys
 import time
 import uuid
-from typing import Literal
+from typing import Any, Literal
 
 import zmq
+from pydantic import ValidationError
 
 from services.shard.content import ContentReader
 from services.shard.requests import Requests
@@ -16,17 +17,19 @@ from services.shard.worker import GAUGES, Worker
 from shared.batch import EventBatch
 from shared.errors import EXIT_OK, UserError
 from shared.metrics import Stats, serve
-from shared.schema import EventsHeader, Reply, Request, SchemaError, unpack
+from shared.schema import EventsHeader, Pattern, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.wire import Bus, LaneReceiver, Received, open_socket
 
 REGISTER_RETRY_S = 0.2
-HEARTBEAT_S = 0.5
+HEARTBEAT_S = 0.2  # so soon a shard knows of a new pattern
+WORK_S = 0.004  # of what can wait, between two batches
 END_S, END_LOOK_MS = 0.5, 20  # after a signal, for the end of the input
 FAREWELL_S = 2.0  # after a signal, for the last events to be taken
 PAY_S = 0.02  # credits that found no peer are offered again
 NOTHING = EventBatch()
+IDLE_MS = 1000
 BATCHES_A_TURN = 1  # requests are looked at after each: a read waits for one batch at most
 
 
@@ -47,6 +50,7 @@ class Shard:
         self.ended = False
         self.snapshot = False
         self.leave_by = float("inf")
+        self.patterns_version = 0
 
     # ----------------------------------------------------------------------------- start
     def register(self) -> bool:
@@ -89,7 +93,12 @@ class Shard:
                 " give smaller numbers"
             ) from error
         self.worker = Worker(self.tables, index, self._tell)
-        self.requests = Requests(ContentReader(self.tables), self.settings.max_stream_slice_bytes)
+        self.requests = Requests(
+            ContentReader(self.tables),
+            self.settings.max_stream_slice_bytes,
+            self.worker.patterns,
+            self.worker.searches,
+        )
         messages = max(2, self.settings.event_queue_depth // self.settings.batch_size)
         self.events = open_socket(self.context, zmq.PUSH, messages)
         self.events.connect(self.bus.events)
@@ -189,7 +198,12 @@ class Shard:
             return None
 
     def _heartbeat(self) -> None:
-        self._ask("heartbeat", {"shard": self.index, "instance": self.instance, "seq": self.seq})
+        args: dict[str, object] = {
+            "shard": self.index, "instance": self.instance, "seq": self.seq,
+        }  # fmt: skip
+        if reports := self.worker.patterns.reports():
+            args["patterns"] = [report.model_dump() for report in reports]
+        self._ask("heartbeat", args)
 
     def _control(self) -> None:
         reply = self._reply()
@@ -199,6 +213,21 @@ class Shard:
         if known != self.coordinator:
             self.coordinator = known
             self._after_restart_of_coordinator()
+        if "patterns" in reply.result:
+            self._set_patterns(reply.result)
+        elif reply.result.get("patterns_version", self.patterns_version) != self.patterns_version:
+            self._ask("patterns", {})
+
+    def _set_patterns(self, result: dict[str, Any]) -> None:
+        """The coordinator's list, as it is now."""
+        self.patterns_version = int(result["version"])
+        patterns = []
+        for words in result["patterns"]:
+            try:
+                patterns.append(Pattern.model_validate(words))
+            except ValidationError as error:
+                self.log.error("a pattern is left out: %s", error)
+        self.worker.patterns.set_patterns(patterns)
 
     def _after_restart_of_coordinator(self) -> None:
         """It lost its rows: register again, and tell all that this shard still has."""
@@ -212,6 +241,7 @@ class Shard:
                 "index": self.index,
             },
         )
+        self.patterns_version = -1  # its own numbers
         self.snapshot = True
         self.worker.tell_all_again()
         self.snapshot = False
@@ -222,8 +252,10 @@ class Shard:
         """Work until told to stop."""
         if not self.register():
             return EXIT_OK
+        waiting = False
         while not self.stop.requested:
-            self.loop.turn()
+            self.loop.turn(0 if waiting else IDLE_MS)
+            waiting = self.worker.work(WORK_S)
         self._await_end()
         if not self.ended:
             self.worker.finish()  # every stream's last event has its final numbers

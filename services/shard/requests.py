@@ -3,11 +3,22 @@
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from services.shard.content import ContentReader, NotRetainedError
 from services.shard.kernels import state as s
-from shared.schema import ContentQuery, Message, Reply, Request, SchemaError, unpack
+from services.shard.patterns.engine import PatternEngine
+from services.shard.patterns.highlights import highlights, match_page
+from services.shard.search import Searches
+from shared.schema import (
+    ContentQuery,
+    Message,
+    Reply,
+    Request,
+    SchemaError,
+    SearchStart,
+    unpack,
+)
 from shared.wire import pack_reply, refusal
 
 Answer = tuple[Reply, list[bytes]]
@@ -20,15 +31,42 @@ class StreamRef(Message):
     row: int
 
 
+class MatchesQuery(StreamRef):
+    """Matches of one stream in order of direction and offset, behind the first `after`."""
+
+    limit: int = Field(256, ge=1, le=65536)
+    after: int = Field(0, ge=0)
+
+
+class SearchPoll(Message):
+    """Hits of a search behind the first `after`."""
+
+    search: str
+    after: int = Field(0, ge=0)
+
+
 class Requests:
     """Operation by name. Refusals: not_found (evicted), bad_value, unknown_op, schema."""
 
-    def __init__(self, reader: ContentReader, longest: int) -> None:
+    def __init__(
+        self,
+        reader: ContentReader,
+        longest: int,
+        patterns: PatternEngine | None = None,
+        searches: Searches | None = None,
+    ) -> None:
         self.reader, self.longest = reader, longest
+        self.patterns, self.searches = patterns, searches
         self._operations: dict[str, Callable[[dict[str, Any]], Answer]] = {
             "content": self._content,
             "retention": self._retention,
         }
+        if patterns is not None:
+            self._operations["matches"] = self._matches
+        if searches is not None:
+            self._operations["search_start"] = self._search_start
+            self._operations["search_poll"] = self._search_poll
+            self._operations["search_cancel"] = self._search_cancel
 
     def answer(self, frame: bytes | memoryview) -> list[Any]:
         """The frames of the reply to one request."""
@@ -67,12 +105,51 @@ class Requests:
             "gaps": [list(gap) for gap in window.gaps],
             "retained": self._retained(query.row),
         }
+        if self.patterns is not None:
+            result["highlights"], result["dropped_highlights"] = highlights(
+                self.patterns, query.row, query.direction, window
+            )
         return Reply(result=result), [window.data]
 
     def _retention(self, args: dict[str, Any]) -> Answer:
         query = StreamRef.model_validate(args)
         self.reader.check(query.row, query.stream_id)
         return Reply(result=self._retained(query.row)), []
+
+    def _matches(self, args: dict[str, Any]) -> Answer:
+        """MATCH rows, and their bytes as far as they are retained."""
+        query = MatchesQuery.model_validate(args)
+        self.reader.check(query.row, query.stream_id)
+        assert self.patterns is not None
+        rows, octets, total = match_page(
+            self.patterns, self.reader, query.row, query.after, query.limit
+        )
+        result = {"matches": rows.size, "total": total, "next": query.after + rows.size}
+        return Reply(result=result), [rows.tobytes(), octets]
+
+    def _search_start(self, args: dict[str, Any]) -> Answer:
+        assert self.searches is not None
+        query = SearchStart.model_validate(args)
+        try:
+            return Reply(result=self.searches.start(query)), []
+        except ValueError as error:
+            return refusal("bad_value", f"search: {error}"), []
+
+    def _search_poll(self, args: dict[str, Any]) -> Answer:
+        assert self.searches is not None
+        query = SearchPoll.model_validate(args)
+        try:
+            return Reply(result=self.searches.poll(query.search, query.after)), []
+        except KeyError:
+            return refusal("not_found", f"there is no search {query.search!r}"), []
+
+    def _search_cancel(self, args: dict[str, Any]) -> Answer:
+        assert self.searches is not None
+        query = SearchPoll.model_validate(args)
+        try:
+            return Reply(result=self.searches.cancel(query.search)), []
+        except KeyError:
+            return refusal("not_found", f"there is no search {query.search!r}"), []
 
     def _retained(self, row: int) -> dict[str, Any]:
         """What is retained of a stream; trimmed to its own cap; evicted by newer content."""

@@ -28,6 +28,7 @@ from shared.settings import Settings
 FIRST_BYTES = 65536  # of each direction: kept in a ring of their own, away from elephants
 TWO_RINGS_FROM = 64 << 20  # a smaller budget is one ring
 LEAST_CONTENT = 4096  # below this nothing is retained
+PASSING_BYTES = 4 << 20  # held all the same, for those who look at content as it passes
 LONGEST_EXTENT = 65536
 NODES = 65535  # out-of-order pieces of all flows; a row names one in 16 bits
 GHOSTS = 1 << 18  # evicted flows whose incarnation is remembered
@@ -53,6 +54,7 @@ class Tables:
     """Columns of one shard; kernels fill them, `Worker` hands them over."""
 
     def __init__(self, settings: Settings, shards: int) -> None:
+        self.settings, self.shards = settings, shards
         rows = settings.max_flows
         slots = 1 << max(4, (2 * rows - 1).bit_length())
         held = settings.max_tcp_out_of_order_segments_per_direction
@@ -79,7 +81,7 @@ class Tables:
         self.counters = np.zeros(len(s.COUNTERS), np.uint64)
         self.port_service = port_services()
         self._allocate_messages(settings, shards)
-        self.ring_bytes = self.budget if self.retains else 1 << 20
+        self.ring_bytes = self.budget if self.retains else PASSING_BYTES
         self.ring8 = zeros(self.ring_bytes)
         self.ring64 = self.ring8.view(np.uint64)
         self.config = self._config(settings, slots)

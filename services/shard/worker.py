@@ -1,6 +1,7 @@
 """One shard's work on a batch: track, store, inspect, tell."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from services.shard.kernels.parsing import assign_parsers, collect_messages, end
 from services.shard.kernels.tls import parse_tls
 from services.shard.kernels.track import track
 from services.shard.kernels.websocket import parse_websocket
+from services.shard.patterns.engine import PatternEngine
+from services.shard.search import Searches
 from services.shard.tables import Tables
 from shared.batch import EventBatch
 
@@ -51,6 +54,8 @@ class Worker:
         self.tables, self.shard, self._tell = tables, shard, tell
         self.now_ns = 0
         self.analyzers = Analyzers(tables)
+        self.patterns = PatternEngine(tables, tables.shards, tell)
+        self.searches = Searches(self.patterns)
 
     def take(self, packets: NDArray[np.void], payload: NDArray[np.uint8], now_ns: int) -> None:
         """A batch of PACKET rows and the bytes they point into."""
@@ -74,6 +79,12 @@ class Worker:
         self._store(NO_BYTES)
         self._tell_events()
 
+    def work(self, seconds: float) -> bool:
+        """What can wait, for about so long, between two batches: searches, and new patterns in
+        what is retained. Returns whether something is left to do."""
+        searching = self.searches.work(seconds / 2)
+        return self.patterns.retro.work(seconds / 2) or searching
+
     def finish(self) -> None:
         """The input has ended: every stream is closed and told."""
         t, row = self.tables, 0
@@ -88,6 +99,7 @@ class Worker:
         while row < int(t.state[s.USED_ROWS]):
             row = snapshot_rows(t.columns, row)
             self._tell_events()
+        self.patterns.tell_again()
 
     def _store(self, payload: NDArray[np.uint8]) -> None:
         """Keep the groups' bytes, and look at the first ones of each direction."""
@@ -103,6 +115,8 @@ class Worker:
                 parse_dns(t.columns)
                 parse_tls(t.columns)
                 self.analyzers.take()
+            if self.patterns.active:
+                self.patterns.scan(payload)
         t.counters[s.C_GROUPS] += np.uint64(count)
         t.state[s.GROUPS] = 0
         t.state[s.CHUNKS] = 0
@@ -113,15 +127,16 @@ class Worker:
         if t.parses:
             self.analyzers.end()
             end_parsers(t.columns)
+        matched = self._collect_matches()
         count = collect_events(t.columns, self.shard)
         previews, octets = (int(fill) for fill in t.preview_fill)
         found = collect_messages(t.columns) if t.parses else 0
-        if count or previews or found:
+        if count or previews or found or matched:
             self._tell(
                 EventBatch(
                     t.events[:count], t.previews[:previews], t.preview_bytes[:octets],
                     t.told[:found], t.told_ends[:found],
-                    t.told_text[: int(t.state[s.TOLD_TEXT])],
+                    t.told_text[: int(t.state[s.TOLD_TEXT])], **matched,
                 )
             )  # fmt: skip
         t.preview_fill[:] = 0
@@ -134,6 +149,12 @@ class Worker:
                 )
             )
 
+    def _collect_matches(self) -> dict[str, NDArray[Any]]:
+        if not self.patterns.active:
+            return {}
+        self.patterns.settle()
+        return self.patterns.collect()
+
     def _has_free_row(self) -> bool:
         state = self.tables.state
         return bool(state[s.FREE_ROWS]) or int(state[s.USED_ROWS]) < self.tables.flows.size
@@ -144,6 +165,8 @@ class Worker:
         count = evict(t.columns, t.victims.size, self.now_ns)
         self._store(NO_BYTES)
         self._tell_events()
+        if self.patterns.active:
+            self.patterns.forget(t.victims[:count])
         free_victims(t.columns, count)
 
     def stats(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ import pytest
 import zmq
 
 from shared.columns import EVENT_CLOSE, EVENT_OPEN
+from shared.schema import Pattern, PatternReport
 from shared.wire import open_socket
 from tests.reference.streams import Packet
 from tests.shard_harness import ends
@@ -347,3 +348,36 @@ def test_an_end_that_was_lost_with_a_shard_is_said_again(site: Site) -> None:
         site.shard()
         assert eventually(lambda: lane.settled(100), START_S)
         assert eventually(coordinator.ended)
+
+
+def test_patterns_of_the_coordinator_and_searches(site: Site) -> None:
+    with Coordinator(site.bus, "first") as coordinator:
+        site.shard()
+        started(coordinator)
+        lane = site.lane()
+        send(lane, [message(1, 0, b"a needle.")])
+        opened = eventually(lambda: coordinator.events(EVENT_OPEN))[0]
+        needle = Pattern(id=9, name="", kind="regex", value="ne+dle")
+        coordinator.patterns = 1, [needle]
+        eventually(lambda: (9, 1) in [one for told in coordinator.told for one in told.pairs])
+        send(lane, [message(1, 1, b"a neeedle")])
+        say(lane, "end", 10)
+        eventually(coordinator.ended)
+        told = [one for told in coordinator.told for one in told.matches]
+        assert told == [(9, 2, b"needle"), (9, 11, b"neeedle")]
+        assert [one for told in coordinator.told for one in told.pairs][-1] == (9, 2)
+        ref = {"stream_id": int(opened["stream_id"]), "row": int(opened["row"])}
+        reply, _ = site.ask("matches", **ref)
+        assert reply.result["total"] == 2
+        reply, _ = site.ask("content", **ref, direction=0)
+        assert reply.result["highlights"] == [[9, 2, 8, 0], [9, 11, 18, 0]]
+        site.ask("search_start", search="s", kind="substring", value="a ne")
+        reply = eventually(
+            lambda: (found := site.ask("search_poll", search="s")[0]).result["done"] and found
+        )
+        assert [hit["start"] for hit in reply.result["hits"]] == [0, 9]
+        reports = [args["patterns"] for _, args in coordinator.asked if "patterns" in args]
+        eventually(lambda: [args for _, args in coordinator.asked if "patterns" in args][-1])
+        assert PatternReport.model_validate(reports[-1][0]).id == 9
+        coordinator.patterns = 2, []
+        eventually(lambda: (9, 0) in [one for told in coordinator.told for one in told.pairs])

@@ -1,0 +1,1 @@
+"""Patterns in the content of streams: compiled, looked for as content comes, kept, told."""

@@ -1,0 +1,118 @@
+"""One pattern, compiled: what matches, how far it may reach, and what a scanner looks for.
+
+Truth is `regex` over a run of contiguous bytes. `reach` is how many bytes from the beginning of a
+match on decide it: its longest match and what it looks at behind; a pattern without a bound
+reaches as far as the window. A match is final when all these bytes are there.
+"""
+
+from dataclasses import dataclass
+
+import regex
+
+from services.shard.patterns.syntax import NEVER, Syntax, UnknownError, read
+from shared.columns import PATTERN_DIRECTIONS, PATTERN_KINDS, SERVICES
+from shared.schema import Pattern
+
+LONGEST = 1 << 16  # a longer bound is as good as none
+LONGEST_VALUE = 1 << 16
+NEAR_BYTES = 256  # a pattern that reaches farther is worth looking for its beginning
+EDGE_BYTES = 2  # behind a head, that an edge in it may look at
+SEPARATORS = str.maketrans("", "", " :_-\t\r\n")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A pattern that compiles."""
+
+    pattern: Pattern
+    regex: "regex.Pattern[bytes]"
+    width: int  # of every match, when each hit of a scanner is one; 0 = `regex` confirms
+    reach: int
+    before: int  # bytes before a match that it may depend on
+    after: int
+    wider: bytes  # what hyperscan looks for; empty = it is no use here
+    head: bytes  # how every match begins; empty = not known
+    head_bytes: int  # old data that must lie before new data to see that
+    caseless: bool
+
+    @property
+    def back(self) -> int:
+        """Bytes of old data that must lie before new data."""
+        return self.reach - 1 if self.width else self.reach + self.before
+
+    @property
+    def services(self) -> int:
+        """Bits by position in SERVICES; 0 = all."""
+        return sum(1 << SERVICES.index(name) for name in set(self.pattern.services))
+
+    @property
+    def direction(self) -> int:
+        return PATTERN_DIRECTIONS.index(self.pattern.direction)
+
+    @property
+    def kind(self) -> int:
+        return PATTERN_KINDS.index(self.pattern.kind)
+
+
+def compile_pattern(pattern: Pattern, window: int) -> Compiled:
+    """ValueError says in one sentence what is wrong with it."""
+    unknown = sorted(set(pattern.services) - set(SERVICES[1:]))
+    if unknown:
+        raise ValueError(f"there is no service {unknown[0]!r}")
+    if len(pattern.value) > LONGEST_VALUE:
+        raise ValueError(f"longer than {LONGEST_VALUE} characters")
+    if pattern.kind != "regex":
+        return of_literal(pattern, octets_of(pattern))
+    octets = pattern.value.encode("utf-8", "surrogateescape")
+    try:
+        compiled = regex.compile(octets)
+    except regex.error as error:
+        raise ValueError(str(error)) from error
+    except (RecursionError, OverflowError, MemoryError, IndexError) as error:
+        raise ValueError(f"`regex` cannot compile it: {error}") from error
+    if compiled.flags & regex.REVERSE:
+        raise ValueError("(?r) searches backwards, which content that still comes cannot be")
+    return of_regex(pattern, compiled, octets, window)
+
+
+def octets_of(pattern: Pattern) -> bytes:
+    """The bytes of a substring or of a binary pattern."""
+    if pattern.kind == "substring":
+        octets = pattern.value.encode("utf-8", "surrogateescape")
+    else:
+        words = pattern.value.replace("0x", " ").replace("0X", " ")
+        octets = bytes.fromhex(words.translate(SEPARATORS))
+    if not octets:
+        raise ValueError("it is empty")
+    return octets
+
+
+def of_literal(pattern: Pattern, octets: bytes) -> Compiled:
+    size = len(octets)
+    wider = "".join(f"\\x{octet:02x}" for octet in octets).encode()
+    exact = regex.compile(regex.escape(octets, special_only=True))
+    return Compiled(pattern, exact, size, size, 0, 0, wider, b"", 0, False)
+
+
+def of_regex(
+    pattern: Pattern, compiled: "regex.Pattern[bytes]", octets: bytes, window: int
+) -> Compiled:
+    try:
+        syntax = read(octets)
+    except (UnknownError, RecursionError):
+        syntax = Syntax("", "", 0, 0, NEVER, NEVER, NEVER, False, False)
+    before, after = min(syntax.before, window), min(syntax.after, window)
+    reach = syntax.high + after if syntax.high <= LONGEST else window
+    exact = syntax.plain and syntax.low == syntax.high and 0 < syntax.low <= LONGEST
+    return Compiled(
+        pattern,
+        compiled,
+        syntax.low if exact else 0,
+        max(reach, 1),
+        max(before, 1),
+        after,
+        syntax.wider.encode("latin-1") if syntax.low else b"",
+        syntax.head.encode("latin-1") if reach > NEAR_BYTES else b"",
+        syntax.head_bytes + max(before, 1) + EDGE_BYTES,
+        syntax.caseless,
+    )

@@ -1,0 +1,323 @@
+"""The pattern engine of a shard: what is looked for, batch by batch, and what is told of it.
+
+For every batch spans are gathered and scanned once, and hits are placed as matches or confirmed by
+`regex`. Matches of a pattern in a run of contiguous bytes are those of `regex.finditer` over the
+run, empty ones left out, however the run came. A match that more data could change is provisional
+until the data is there, the run is over, or the stream.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.shard.kernels import sought as p
+from services.shard.kernels import state as s
+from services.shard.kernels.matches import (
+    collect_pairs,
+    drop_retired,
+    forget_streams,
+    list_matches,
+    pairs_again,
+    pending_candidates,
+    place_hits,
+    replace_matches,
+    settle_streams,
+)
+from services.shard.kernels.spans import gather_groups
+from services.shard.patterns.compiled import Compiled, compile_pattern
+from services.shard.patterns.confirm import Confirmer, Fare
+from services.shard.patterns.memory import HOPS_A_BATCH, pattern_columns
+from services.shard.patterns.passes import Pass, fill_wanted, one_pass
+from services.shard.patterns.retro import Retro
+from services.shard.patterns.scanner import Hits, load_hyperscan
+from services.shard.tables import Tables
+from shared.batch import EventBatch
+from shared.columns import MATCH, SOUGHT_CONFIRM, SOUGHT_EXACT, SOUGHT_NOT
+from shared.schema import Pattern, PatternReport
+from shared.settings import Settings
+
+LOG = logging.getLogger("shard.patterns")
+LOOSE = 1 << 31  # bytes: a hit of a prefilter may end anywhere
+AGAIN_AT_ONCE = 65536
+MOST_FLOODS = 4
+Tell = Callable[[EventBatch], None]
+
+
+class PatternEngine:
+    """tell: takes matches when there are more than fit."""
+
+    def __init__(self, tables: Tables, shards: int, tell: Tell) -> None:
+        settings: Settings = tables.settings
+        self.tables, self._tell = tables, tell
+        self._hyperscan: Any = ""  # not asked for yet
+        self.window = settings.pattern_regex_window_bytes
+        self.disabled = settings.disable_stream_view
+        kept = max(1, settings.max_pattern_matches_total // shards)
+        self.m = pattern_columns(tables, kept, settings.max_pattern_matches_per_stream)
+        self.compiled: dict[int, Compiled] = {}  # by slot
+        self.fares: dict[int, Fare] = {}
+        self.trouble: dict[int, str] = {}  # by id, of those that cannot be looked for
+        self.live: Pass | None = None
+        self.retro = Retro(self)
+        self.buffer = self.m.buffer.data
+        self._confirmer = Confirmer(self.m, settings.max_pattern_matches_per_stream)
+
+    @property
+    def active(self) -> bool:
+        """Whether there is anything to look for."""
+        return bool(self.compiled)
+
+    @property
+    def hyperscan(self) -> Any:
+        """The module or None; loaded when the first pattern comes."""
+        if self._hyperscan == "":
+            self._hyperscan = load_hyperscan()
+        return self._hyperscan
+
+    def use(self, hyperscan: Any) -> None:
+        """Another module, or None to do without; before there are patterns."""
+        assert not self.compiled
+        self._hyperscan = hyperscan
+
+    # --------------------------------------------------------------------------- patterns
+    def set_patterns(self, patterns: Sequence[Pattern]) -> None:
+        """These and no others are looked for; what is new among them in all that is retained."""
+        wanted = {
+            pattern.id: pattern for pattern in patterns if pattern.enabled and not self.disabled
+        }
+        gone = [
+            slot
+            for slot, compiled in self.compiled.items()
+            if not same(compiled.pattern, wanted.get(compiled.pattern.id))
+        ]
+        self._retire(gone)
+        self.trouble = {}
+        known = {compiled.pattern.id for compiled in self.compiled.values()}
+        new = [self._add(pattern) for id, pattern in wanted.items() if id not in known]
+        self._prepare(heads=True)
+        fill_wanted(self.m.wanted, self.compiled)
+        by_service = any(one.services or one.direction for one in self.compiled.values())
+        if by_service and not self.m.config[p.BY_SERVICE]:
+            self.m.seen_as[:] = 0
+        self.m.config[p.BY_SERVICE] = by_service
+        self.retro.forget(gone)
+        self.retro.begin([slot for slot in new if slot >= 0])
+
+    def _add(self, pattern: Pattern) -> int:
+        """Compile a pattern into a free slot; its number, -1 when it cannot be looked for."""
+        try:
+            if len(self.compiled) == p.SLOTS:
+                raise ValueError(f"a shard looks for {p.SLOTS} patterns at a time")
+            compiled = compile_pattern(pattern, self.window)
+        except ValueError as error:
+            self.trouble[pattern.id] = str(error)
+            LOG.warning("pattern %s is not looked for: %s", pattern.id, error)
+            return -1
+        slot = next(i for i in range(p.SLOTS) if i not in self.compiled)
+        self.compiled[slot], self.fares[slot] = compiled, Fare()
+        row = self.m.sought[slot]
+        row["id"], row["width"], row["after"] = pattern.id, compiled.width, compiled.after
+        row["services"], row["direction"] = compiled.services, compiled.direction
+        row["kind"], row["matches"], row["over_limit"], row["aside"] = compiled.kind, 0, 0, 0
+        row["reach"] = compiled.reach
+        row["how"] = SOUGHT_EXACT if compiled.width else SOUGHT_CONFIRM
+        return slot
+
+    def _prepare(self, heads: bool) -> None:
+        """The pass of live content."""
+        self.live = None
+        if self.compiled:
+            self.live = one_pass(self.hyperscan, self.compiled, heads)
+            self.m.sought["after"][self.live.scanner.loose] = LOOSE
+
+    def _retire(self, slots: Sequence[int]) -> None:
+        """Patterns that are not looked for any more: their matches go, and that is told."""
+        if not slots:
+            return
+        for slot in slots:
+            self.m.sought[slot]["how"] = SOUGHT_NOT
+            del self.compiled[slot], self.fares[slot]
+        at = 0
+        while at < int(self.m.state[p.USED_CURSORS]):
+            at = drop_retired(self.tables.columns, self.m, at)
+            self.flush()
+
+    # ------------------------------------------------------------------------------- live
+    def scan(self, payload: NDArray[np.uint8]) -> None:
+        """Look at the groups of a batch, whose bytes have been stored."""
+        columns, m = self.tables.columns, self.m
+        groups = int(self.tables.state[s.GROUPS])
+        assert self.live is not None
+        m.state[p.HOPS] = HOPS_A_BATCH
+        self.engage(self.live)
+        at = 0
+        while at < groups:
+            at = gather_groups(columns, m, payload, at, self.live.near, self.live.back)
+            self.look(self.live, again=False)
+        if self.live.scanner.floods > MOST_FLOODS:
+            self._prepare(heads=False)  # they are everywhere in this traffic
+        if m.state[p.RESCANS]:
+            rows = m.rescan[: int(m.state[p.RESCANS])].copy()
+            m.state[p.RESCANS] = 0
+            self.retro.rescan(np.unique(rows))
+
+    def engage(self, one: Pass) -> None:
+        """The next look is for the patterns of this pass."""
+        self.m.sought["engaged"] = 0
+        self.m.sought["engaged"][one.slots] = 1
+
+    def look(self, one: Pass, again: bool) -> None:
+        """Find what the gathered spans have of a pass. again: streams are looked through anew."""
+        m = self.m
+        spans, fill = int(m.state[p.SPANS]), int(m.state[p.FILL])
+        if spans == 0:
+            return
+        m.state[p.CANDIDATES] = 0
+        at = 0 if one.confirms else spans
+        while at < spans:
+            at = pending_candidates(self.tables.columns, m, at, again)
+            if at < spans:
+                self._make_room()
+        hits, scanned = one.scanner.scan(self.buffer[:fill], spans)
+        self._place(hits, False, again)
+        if scanned < fill:
+            self._place(self._hits_of_spans(one, scanned), True, again)
+        ends = m.spans["end"][:spans]
+        for slot in one.scanner.unaided:
+            self._place((np.full(spans, slot, np.uint32), ends.copy()), True, again)
+        self._confirm()
+
+    def _hits_of_spans(self, one: Pass, scanned: int) -> Hits:
+        """For the spans that the scan did not finish: which patterns may match in each."""
+        rows = self.m.spans[: int(self.m.state[p.SPANS])]
+        slots: list[int] = []
+        ends: list[int] = []
+        for i in range(int(np.searchsorted(rows["end"], scanned)), rows.size):
+            begin, end = int(rows[i]["begin"]), int(rows[i]["end"])
+            found = one.scanner.scan_span(self.buffer[begin - 1 : end + 1])
+            slots += found
+            ends += [end] * len(found)
+        return np.array(slots, np.uint32), np.array(ends, np.uint32)
+
+    def _place(self, hits: Hits, alone: bool, again: bool) -> None:
+        slots, ends = hits
+        at = 0
+        while at < slots.size:
+            at = place_hits(self.tables.columns, self.m, slots, ends, at, alone, again)
+            if at < slots.size:
+                self._make_room()
+
+    def _make_room(self) -> None:
+        """Of candidates or of what is told, one is full."""
+        if int(self.m.state[p.CANDIDATES]) == self.m.candidates.size:
+            self._confirm()
+        else:
+            self.flush()
+
+    def _confirm(self) -> None:
+        m = self.m
+        if not m.state[p.CANDIDATES]:
+            return
+        found = self._confirmer.confirm(self.compiled, self.fares)
+        m.state[p.AT_CANDIDATE] = m.state[p.AT_FOUND] = 0
+        while not replace_matches(self.tables.columns, m, found):
+            self.flush()
+        m.state[p.CANDIDATES] = 0
+
+    # -------------------------------------------------------------------------- telling
+    def settle(self) -> None:
+        """Streams that are over: their matches are final. Before their events are collected."""
+        at = 0
+        while at < int(self.tables.state[s.DIRTY]):
+            at = settle_streams(self.tables.columns, self.m, at)
+            if at < int(self.tables.state[s.DIRTY]):
+                self.flush()
+
+    def collect(self) -> dict[str, NDArray[Any]]:
+        """What is to be told: columns of an `EventBatch`, good until the next call of anything."""
+        m = self.m
+        while not collect_pairs(self.tables.columns, m):
+            self.flush()
+        told, octets, pairs = (int(m.state[i]) for i in (p.TOLD, p.TOLD_BYTES, p.PAIRS))
+        m.state[p.TOLD] = m.state[p.TOLD_BYTES] = m.state[p.PAIRS] = 0
+        if not told and not pairs:
+            return {}
+        return {
+            "matches": m.told[:told], "match_ends": m.told_ends[:told],
+            "match_bytes": m.told_bytes[:octets], "pairs": m.pairs[:pairs],
+        }  # fmt: skip
+
+    def flush(self) -> None:
+        """Tell what there is now."""
+        m = self.m
+        told, octets, pairs = (int(m.state[i]) for i in (p.TOLD, p.TOLD_BYTES, p.PAIRS))
+        m.state[p.TOLD] = m.state[p.TOLD_BYTES] = m.state[p.PAIRS] = 0
+        if told or pairs:
+            self._tell(
+                EventBatch(
+                    matches=m.told[:told], match_ends=m.told_ends[:told],
+                    match_bytes=m.told_bytes[:octets], pairs=m.pairs[:pairs],
+                )
+            )  # fmt: skip
+
+    def tell_now(self) -> None:
+        """Tell all that changed, outside a batch."""
+        while not collect_pairs(self.tables.columns, self.m):
+            self.flush()
+        self.flush()
+
+    def tell_again(self) -> None:
+        """Tell how many matches every stream has: a coordinator lost it."""
+        at = 0
+        while at < int(self.m.state[p.USED_CURSORS]):
+            at = pairs_again(self.m, at, AGAIN_AT_ONCE)
+            self.tell_now()
+
+    def forget(self, rows: NDArray[np.uint32]) -> None:
+        """Streams leave the table."""
+        forget_streams(self.m, rows)
+
+    # ------------------------------------------------------------------------ looking on
+    def matches_of(self, row: int) -> NDArray[np.void]:
+        """MATCH rows of a stream, by direction and offset."""
+        room = int(self.m.kept_of[row])
+        rows = np.zeros(room, MATCH)
+        if room:
+            list_matches(self.tables.columns, self.m, row, rows)
+        return np.sort(rows, order=["dir", "start", "pattern"])
+
+    def reports(self) -> list[PatternReport]:
+        """How each pattern fares."""
+        failed = [
+            PatternReport(id=id, state="failed", trouble=words)
+            for id, words in sorted(self.trouble.items())
+        ]
+        return [self._report(slot) for slot in sorted(self.compiled)] + failed
+
+    def _report(self, slot: int) -> PatternReport:
+        fare, row = self.fares[slot], self.m.sought[slot]
+        scanned, todo = self.retro.progress(slot)
+        state = "scanning" if todo else "active"
+        words = ""
+        if fare.skipped or fare.timeouts:
+            state = "slow"
+            words = (
+                f"it takes too long: stopped in {fare.timeouts} streams,"
+                f" {fare.skipped} scans left out"
+            )
+        return PatternReport(
+            id=int(row["id"]), matches=int(row["matches"]), over_limit=int(row["over_limit"]),
+            timeouts=fare.timeouts, skipped=fare.skipped, scanned_bytes=scanned, todo_bytes=todo,
+            state=state, trouble=words,
+        )  # fmt: skip
+
+
+def same(old: Pattern, new: Pattern | None) -> bool:
+    """Whether a pattern finds what it found before; its name and color do not matter."""
+    return new is not None and all(
+        getattr(old, name) == getattr(new, name)
+        for name in ("kind", "value", "direction", "services")
+    )

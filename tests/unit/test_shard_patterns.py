@@ -1,0 +1,336 @@
+"""Patterns in a shard: caps, time, filters, changes, what is told and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from services.shard.patterns.budget import PURSE_S, Purse
+from services.shard.patterns.compiled import compile_pattern
+from services.shard.patterns.highlights import highlights, match_page
+from services.shard.patterns.scanner import load_hyperscan
+from services.shard.patterns.syntax import UnknownError, read
+from shared.schema import Pattern, PatternReport
+from tests.reference.streams import ACK, FIN, SYN, Packet
+from tests.shard_harness import ShardRun, ends, small
+
+CLIENT, SERVER = ends("10.0.0.1", 40000), ends("10.0.0.2", 80)
+WINDOW = 4096
+
+
+def said(octets: bytes, seq: int = 0, port: int = 40000, flags: int = ACK) -> Packet:
+    return Packet(ends("10.0.0.1", port), SERVER, octets, seq=seq, flags=flags, ts_ns=seq + 1)
+
+
+def regex(value: str, id: int = 1, **more: Any) -> Pattern:
+    return Pattern(id=id, name=value, kind="regex", value=value, **more)
+
+
+def text(value: str, id: int = 1, **more: Any) -> Pattern:
+    return Pattern(id=id, name=value, kind="substring", value=value, **more)
+
+
+def run_with(*patterns: Pattern, **settings: Any) -> ShardRun:
+    run = ShardRun(small(**settings))
+    run.worker.patterns.set_patterns(patterns)
+    return run
+
+
+def found(run: ShardRun, port: int = 40000) -> list[tuple[int, int, int]]:
+    """Pattern, start and end of what is kept of a client's stream."""
+    rows = run.tables.flows
+    used = [row for row in range(rows.size) if port in (rows[row]["port_a"], rows[row]["port_b"])]
+    return [
+        (int(match["pattern"]), int(match["start"]), int(match["end"]))
+        for match in run.worker.patterns.matches_of(used[-1])
+    ]
+
+
+def report(run: ShardRun, id: int = 1) -> PatternReport:
+    return next(one for one in run.worker.patterns.reports() if one.id == id)
+
+
+def look_back(run: ShardRun) -> None:
+    while run.worker.work(1):
+        pass
+
+
+# --------------------------------------------------------------------------------------- matches
+
+
+def test_a_match_is_told_with_its_time_and_its_bytes() -> None:
+    run = run_with(regex("F[A-Z]+="))
+    run.take([said(b"xxFLA")])
+    run.take([said(b"GG=yy", 5)])
+    assert run.matched == []  # a match without a bound may go on
+    run.finish()
+    ((row, octets),) = run.matched
+    assert octets == b"FLAGG="
+    assert (row["start"], row["end"], row["ts_ns"], row["kind"]) == (2, 8, 6, 1)
+
+
+def test_no_more_than_256_bytes_of_a_match_are_told() -> None:
+    run = run_with(text("x" * 300))
+    run.take([said(b"." + b"x" * 299)])
+    run.take([said(b"x.", 300)])
+    ((row, octets),) = run.matched
+    assert (octets, row["end"] - row["start"]) == (b"x" * 256, 300)
+
+
+def test_a_match_does_not_go_across_a_gap() -> None:
+    run = run_with(text("abcd"), regex("a.*d", 2))
+    run.take([said(b"ab"), said(b"cdabcd", 3), Packet(SERVER, CLIENT, ack=9)])
+    run.finish()
+    assert found(run) == [(1, 5, 9), (2, 5, 9)]
+
+
+def test_what_more_data_changes_is_replaced() -> None:
+    run = run_with(regex("ab+"), regex("end$", 2))
+    run.take([said(b"ab end")])
+    assert found(run) == [(1, 0, 2), (2, 3, 6)]
+    run.take([said(b"s abb", 6)])
+    assert found(run) == [(1, 0, 2), (1, 8, 11)]
+    assert run.pairs[next(iter(run.pairs))[0], 2] == 0
+    assert run.matched == []
+
+
+def test_content_that_is_not_retained_is_looked_at_as_it_passes() -> None:
+    run = run_with(text("needle"), disable_stream_content=True)
+    run.take([said(b"nee")])
+    run.take([said(b"dle", 3)])
+    assert found(run) == [(1, 0, 6)]
+
+
+# ------------------------------------------------------------------------------------------ caps
+
+
+def test_a_stream_keeps_so_many_and_the_rest_is_counted() -> None:
+    run = run_with(text("a"), regex("b+", 2), max_pattern_matches_per_stream=3)
+    run.take([said(b"aaaaa" + b"b " * 2000)])
+    run.take([said(b" " * 5000, 4005)])
+    assert len(found(run)) == 3
+    assert (report(run).matches, report(run).over_limit) == (3, 2)
+    assert (report(run, 2).matches, report(run, 2).over_limit) == (0, 2000)
+
+
+def test_all_streams_keep_so_many_and_evicted_ones_make_room() -> None:
+    run = run_with(text("a"), max_pattern_matches_total=4, max_flows=2)
+    run.take([said(b"aaa"), said(b"aaa", port=40001)])
+    assert (report(run).matches, report(run).over_limit) == (4, 2)
+    for port in (40002, 40003):
+        run.take([said(b"aa", seq=port, port=port)])
+    assert report(run).matches == 4
+    assert len(found(run, 40003)) == 2
+
+
+# ------------------------------------------------------------------------------------------ time
+
+
+def test_a_pattern_that_takes_for_ever_is_stopped_and_then_left_out() -> None:
+    run = run_with(regex("(?:a|a)+$|b(?R)?c"), regex("needle", 2))
+    hay = b"a" * 4000 + b"!"
+    for port in range(40000, 40010):
+        run.take([said(hay + b"needle", port=port)])
+    slow = report(run)
+    assert slow.timeouts == 1
+    assert slow.skipped == 9
+    assert slow.state == "slow"
+    assert "stopped in 1 streams" in slow.trouble
+    assert report(run, 2).matches == 10
+    assert report(run, 2).state == "active"
+
+
+def test_a_purse_fills_with_time() -> None:
+    now = [0.0]
+    purse = Purse(lambda: now[0])
+    purse.pay(0.001, 100_000)
+    assert purse.can_pay()
+    purse.pay(PURSE_S + 0.05, 10)
+    assert not purse.can_pay()
+    now[0] += 2.0
+    assert purse.can_pay()
+
+
+# --------------------------------------------------------------------------------------- filters
+
+
+def test_a_side_only() -> None:
+    run = run_with(text("x", direction="client"), text("x", 2, direction="server"))
+    run.take([said(b"", flags=SYN), said(b"x", 1), Packet(SERVER, CLIENT, b".x", seq=5)])
+    assert found(run) == [(1, 0, 1), (2, 1, 2)]
+
+
+def test_a_service_that_is_known_late() -> None:
+    run = ShardRun(small())
+    run.worker.patterns.set_patterns(
+        [text("st: x", services=["http"]), text("GE", 2, services=["ssh"])]
+    )
+    other = ends("10.0.0.9", 7777)
+    half = Packet(ends("10.0.0.1", 40000), other, b"GE", seq=0, flags=ACK, ts_ns=1)
+    rest = Packet(
+        ends("10.0.0.1", 40000), other, b"T / HTTP/1.1\r\nHost: x\r\n", seq=2, flags=ACK, ts_ns=2
+    )  # fmt: skip
+    run.take([half])
+    assert found(run) == []
+    run.take([rest])
+    look_back(run)
+    assert found(run) == [(1, 18, 23)]
+    assert len(run.matched) == 1
+
+
+# --------------------------------------------------------------------------------------- changes
+
+
+def test_a_new_pattern_is_found_in_what_is_retained_once() -> None:
+    run = ShardRun(small())
+    run.take([said(b"one two "), said(b"two", port=40001)])
+    run.worker.patterns.set_patterns([text("two")])
+    assert report(run).state == "scanning"
+    assert report(run).todo_bytes > 0
+    run.take([said(b"two", 8)])
+    look_back(run)
+    assert (report(run).state, report(run).todo_bytes) == ("active", 0)
+    assert report(run).scanned_bytes == 14
+    assert found(run) == [(1, 4, 7), (1, 8, 11)]
+    assert sorted(int(row["start"]) for row, _ in run.matched) == [0, 4, 8]
+
+
+def test_a_pattern_that_is_changed_or_gone_takes_its_matches_along() -> None:
+    run = run_with(text("a"), text("b", 2))
+    run.take([said(b"ab")])
+    assert sorted(run.pairs.values()) == [1, 1]
+    run.worker.patterns.set_patterns([text("a", color="red"), text("b", 2, enabled=False)])
+    assert found(run) == [(1, 0, 1)]
+    assert sorted(run.pairs.items(), key=lambda pair: pair[0][1])[1][1] == 0
+    run.worker.patterns.set_patterns([text("ab")])
+    look_back(run)
+    assert found(run) == [(1, 0, 2)]
+    run.worker.patterns.set_patterns([])
+    assert not run.worker.patterns.active
+    assert set(run.pairs.values()) == {0}
+
+
+def test_counts_are_told_again_to_a_coordinator_that_lost_them() -> None:
+    run = run_with(text("a"))
+    run.take([said(b"aa")])
+    before = dict(run.pairs)
+    run.pairs.clear()
+    run.worker.tell_all_again()
+    assert run.pairs == before
+    assert list(before.values()) == [2]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "trouble"),
+    [
+        (regex("a("), "missing )"),
+        (regex("(?r)a"), "searches backwards"),
+        (text("a", services=["gopher"]), "no service 'gopher'"),
+        (Pattern(id=1, name="", kind="binary", value="0"), "non-hexadecimal"),
+        (text(""), "it is empty"),
+    ],
+)
+def test_what_cannot_be_looked_for_is_reported(pattern: Pattern, trouble: str) -> None:
+    run = run_with(pattern, text("b", 2))
+    run.take([said(b"ab")])
+    assert report(run).state == "failed"
+    assert trouble in report(run).trouble
+    assert report(run, 2).matches == 1
+
+
+def test_binary_patterns_as_they_are_written() -> None:
+    for words in ("deadbeef", "de ad:be_ef", "0xDE 0xAD 0xbe-ef"):
+        pattern = Pattern(id=1, name="", kind="binary", value=words)
+        assert compile_pattern(pattern, WINDOW).wider == rb"\xde\xad\xbe\xef"
+
+
+def test_view_off_means_no_patterns() -> None:
+    run = run_with(text("a"), disable_stream_view=True)
+    run.take([said(b"a")])
+    assert run.worker.patterns.reports() == []
+    assert run.matched == []
+
+
+def test_a_hit_in_every_byte_is_bounded() -> None:
+    run = run_with(regex("(?s)."), regex("a*", 2), max_pattern_matches_per_stream=100)
+    run.take([said(b"a" * 60000)])
+    run.take([said(b"FIN", 60000, flags=FIN | ACK)])
+    assert report(run).matches + report(run).over_limit == 60003
+    assert len(found(run)) == 100
+
+
+# ---------------------------------------------------------------------------------- looking on
+
+
+def test_highlights_are_clipped_and_capped() -> None:
+    run = run_with(text("abc"), regex("c.", 2), max_stream_slice_highlights=2)
+    run.take([said(b"abcdabcd"), said(b"abc", 12), Packet(SERVER, CLIENT, ack=20)])
+    window = run.reader.window(0, 0, 1, 13)
+    shown, dropped = highlights(run.worker.patterns, 0, 0, window)
+    assert [tuple(one) for one in shown] == [(1, 1, 3, 0), (2, 2, 4, 0)]
+    assert dropped == 3
+    whole = run.reader.window(0, 0, 12, 10)
+    assert [tuple(one) for one in highlights(run.worker.patterns, 0, 0, whole)[0]] == [
+        (1, 12, 15, 0)
+    ]
+
+
+def test_a_page_of_matches() -> None:
+    run = run_with(text("b"), text("a", 2))
+    run.take([said(b"abab")])
+    rows, octets, total = match_page(run.worker.patterns, run.reader, 0, 1, 2)
+    assert (rows["start"].tolist(), rows["pattern"].tolist(), octets) == ([1, 2], [1, 2], b"ba")
+    assert total == 4
+
+
+# -------------------------------------------------------------------------------------- syntax
+
+
+@pytest.mark.parametrize(
+    ("words", "low", "high", "before", "after", "plain"),
+    [
+        ("[A-Z0-9]{31}=", 32, 32, 0, 0, True),
+        ("a{2,}?b", 3, 1 << 30, 0, 0, True),
+        ("^a$", 1, 1, 1, 2, False),
+        (r"(?<=ab)c(?!d)", 1, 1, 4, 3, False),
+        ("(?>a|ab)c", 2, 3, 0, 0, False),
+        (r"(?P<x>a)(?P=x)", 1, 1 << 30, 0, 0, False),
+    ],
+)
+def test_what_a_pattern_says_of_itself(
+    words: str, low: int, high: int, before: int, after: int, plain: bool
+) -> None:
+    found = read(words.encode())
+    assert (found.low, found.high) == (low, high)
+    assert (found.before, found.after, found.plain) == (before, after, plain)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [r"\p{L}", "a{e<=1}", "(?R)", r"\K", "[[:alpha:]]", "[a--b]", "(?x) a", r"\N{DIGIT ONE}"],
+)
+def test_a_pattern_with_something_unknown(words: str) -> None:
+    with pytest.raises(UnknownError):
+        read(words.encode())
+
+
+def test_beginnings_are_looked_for_where_they_are_telling() -> None:
+    headed = compile_pattern(regex(r"flag\{[^}]+\}"), WINDOW)
+    assert (headed.head, headed.reach) == (rb"\x66\x6c\x61\x67\x7b", WINDOW)
+    assert compile_pattern(regex(r"\w+@x"), WINDOW).head == b""
+    assert compile_pattern(regex("abc|d.*e"), WINDOW).head == b""
+
+
+def test_without_hyperscan_it_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(f"no {name} here")
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    run = run_with(text("needle"))
+    run.worker.patterns.set_patterns([text("needle"), regex("n.*", 2)])
+    run.take([said(b"a needle\n")])
+    assert found(run) == [(2, 2, 8), (1, 2, 8)] or found(run) == [(1, 2, 8), (2, 2, 8)]
+    assert sum("without hyperscan" in line for line in caplog.messages) == 1
+    monkeypatch.undo()
+    assert load_hyperscan() is not None
