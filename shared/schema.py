@@ -247,13 +247,14 @@ class MessageSearch(Message):
 
 
 class ConversationQuery(Message):
-    """Turns of one stream in time order. Reply: turns in the result, their bytes behind it."""
+    """Turns of one stream in time order. Reply: turns in the result; behind it their bytes, and the
+    MESSAGE rows that begin in them, with their text."""
 
     stream_id: Count
     row: Count
-    cursor: Count = 0
+    after: list[Count] = Field([0, 0], min_length=2, max_length=2)  # logical offsets, by direction
     limit: int = Field(100, ge=1, le=512)
-    len: int = Field(65536, ge=0)  # bytes of one turn
+    len: int = Field(65536, ge=1)  # bytes of one turn; a longer one is told in pieces
 
 
 class SearchStart(Message):

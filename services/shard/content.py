@@ -1,5 +1,6 @@
 """Reading the content log: what is retained of a stream, and windows of one direction."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,18 +84,32 @@ class ContentReader:
         if stop == start or not self.tables.retains:
             return Window(start, stop, end, [], [(start, stop)] if stop > start else [], b"")
         found = self.extents(row, direction)
-        stops = found.starts + found.lengths
-        segments: list[tuple[int, int]] = []
-        pieces: list[bytes] = []
-        for i in np.flatnonzero((stops > start) & (found.starts < stop)):
-            low, high = max(start, int(found.starts[i])), min(stop, int(stops[i]))
-            at = int(found.places[i]) + low - int(found.starts[i])
-            pieces.append(self.tables.ring8[at : at + high - low].tobytes())
-            if segments and segments[-1][1] == low:
-                segments[-1] = (segments[-1][0], high)
-            else:
-                segments.append((low, high))
-        return Window(start, stop, end, segments, holes(segments, start, stop), b"".join(pieces))
+        segments = joined(found, start, stop)
+        data = b"".join(self.pieces(found, start, stop))
+        return Window(start, stop, end, segments, holes(segments, start, stop), data)
+
+    def pieces(self, found: Extents, start: int, stop: int) -> Iterator[bytes]:
+        """What is retained of [start, stop), piece by piece."""
+        first = int(np.searchsorted(found.starts, start, "right")) - 1
+        for i in range(max(0, first), found.starts.size):
+            begin = int(found.starts[i])
+            if begin >= stop:
+                return
+            low, high = max(start, begin), min(stop, begin + int(found.lengths[i]))
+            if low < high:
+                at = int(found.places[i]) + low - begin
+                yield self.tables.ring8[at : at + high - low].tobytes()
+
+
+def joined(found: Extents, start: int, stop: int) -> list[tuple[int, int]]:
+    """The retained segments of [start, stop); what follows without a hole is one."""
+    lows = np.maximum(found.starts, start)
+    highs = np.minimum(found.starts + found.lengths, stop)
+    there = lows < highs
+    lows, highs = lows[there], highs[there]
+    cuts = np.flatnonzero(highs[:-1] != lows[1:]) + 1
+    begins, ends = np.append(0, cuts), np.append(cuts, lows.size) - 1
+    return list(zip(lows[begins].tolist(), highs[ends].tolist(), strict=True)) if lows.size else []
 
 
 def holes(segments: list[tuple[int, int]], start: int, stop: int) -> list[tuple[int, int]]:

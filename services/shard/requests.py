@@ -1,11 +1,12 @@
-"""Requests to the shard: content of its streams. Answered between batches."""
+"""Requests to the shard: content and messages of its streams. Answered between batches."""
 
 from collections.abc import Callable
 from typing import Any
 
 from pydantic import Field, ValidationError
 
-from services.shard.content import ContentReader, NotRetainedError
+from services.shard.content import ContentReader, NotRetainedError, joined
+from services.shard.conversation import Conversations
 from services.shard.kernels import state as s
 from services.shard.patterns.engine import PatternEngine
 from services.shard.patterns.highlights import highlights, match_page
@@ -19,9 +20,13 @@ from shared.schema import (
     SearchStart,
     unpack,
 )
+from services.shard.messages import MessageReader
+from shared.schema import ContentQuery, Message, Reply, Request, SchemaError, unpack
 from shared.wire import pack_reply, refusal
 
 Answer = tuple[Reply, list[bytes]]
+BYTES_MAX = 1 << 20  # of one reply of `bytes`
+SEGMENTS_MAX = 1 << 14  # of one reply of `segments`
 
 
 class StreamRef(Message):
@@ -57,9 +62,15 @@ class Requests:
     ) -> None:
         self.reader, self.longest = reader, longest
         self.patterns, self.searches = patterns, searches
+        messages = MessageReader(reader)
         self._operations: dict[str, Callable[[dict[str, Any]], Answer]] = {
             "content": self._content,
             "retention": self._retention,
+            "bytes": self._bytes,
+            "segments": self._segments,
+            "messages": messages.of_stream,
+            "find_messages": messages.find,
+            "conversation": Conversations(reader, messages).answer,
         }
         if patterns is not None:
             self._operations["matches"] = self._matches
@@ -110,6 +121,39 @@ class Requests:
                 self.patterns, query.row, query.direction, window
             )
         return Reply(result=result), [window.data]
+
+    def _bytes(self, args: dict[str, Any]) -> Answer:
+        """Octets for those who put whole bodies together: BYTES_MAX at once."""
+        query = ContentQuery.model_validate(args)
+        self.reader.check(query.row, query.stream_id)
+        window = self.reader.window(
+            query.row, query.direction, query.start, min(query.len, BYTES_MAX)
+        )
+        result = {
+            "end": window.stop,
+            "end_of_stream": window.end_of_stream,
+            "segments": [list(segment) for segment in window.segments],
+        }
+        return Reply(result=result), [window.data]
+
+    def _segments(self, args: dict[str, Any]) -> Answer:
+        """Where the retained bytes of a window are; `more`: only the first ones are told."""
+        query = ContentQuery.model_validate(args)
+        self.reader.check(query.row, query.stream_id)
+        end = self.reader.emitted(query.row, query.direction)
+        stop = max(query.start, min(query.start + query.len, end))
+        found = []
+        if self.reader.tables.retains:
+            extents = self.reader.extents(query.row, query.direction)
+            found = joined(extents, min(query.start, 1 << 62), min(stop, 1 << 62))
+        result = {
+            "segments": [list(segment) for segment in found[:SEGMENTS_MAX]],
+            "more": len(found) > SEGMENTS_MAX,
+            "end": stop,
+            "end_of_stream": end,
+            "retained": self._retained(query.row),
+        }
+        return Reply(result=result), []
 
     def _retention(self, args: dict[str, Any]) -> Answer:
         query = StreamRef.model_validate(args)

@@ -55,7 +55,7 @@ MESSAGES: list[Message] = [
     Reply(error=Refusal(code="not_found", message="no such stream", hint="list them")),
     StreamsQuery(filter=StreamFilter(protocol="tcp", port=80), order="oldest", limit=5, cursor=9),
     ContentQuery(stream_id=1, row=2, direction=1, start=3, len=4),
-    ConversationQuery(stream_id=1, row=2, cursor=3),
+    ConversationQuery(stream_id=1, row=2, after=[3, 4]),
     MessagesQuery(stream_id=1, row=2, first=3, limit=4),
     MessageSearch(filter=MessageFilter(protocol="http1", host="a.test", status=200), before=9),
     Pattern(id=1, name="flag", kind="regex", value="[A-Z]{3}", services=["http"]),
