@@ -77,6 +77,7 @@ class FakeCoordinator(FakeService):
         self.forgotten = 0  # deltas up to this cursor are no longer held
         self.instance = instance
         self.next_cursor: int | None = None
+        self.shard_indices = [0]
         bus = Bus(run_dir)
         super().__init__(
             bus.requests,
@@ -85,6 +86,7 @@ class FakeCoordinator(FakeService):
                 "streams": self._streams,
                 "stream": self._stream,
                 "deltas": self._deltas,
+                "topology": self._topology,
             },
         )
         self._publisher = self._context.socket(zmq.PUB)
@@ -154,6 +156,10 @@ class FakeCoordinator(FakeService):
         chosen = np.flatnonzero(self.events["stream_id"] == np.uint64(args["stream_id"])).tolist()
         result = {"count": len(chosen), "total": 0, "hidden": 0, "next_cursor": None}
         return Reply(result=result), self._rows(chosen)
+
+    def _topology(self, args: dict[str, Any]) -> Answer:
+        shards = [{"index": index, "ready": True} for index in self.shard_indices]
+        return Reply(result={"expected": len(shards), "shards": shards}), []
 
     def _deltas(self, args: dict[str, Any]) -> Answer:
         latest, cursor = len(self.log), args["cursor"]

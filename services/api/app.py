@@ -17,6 +17,17 @@ from services.api import (
     patterns,
     problems,
     profiles,
+    bodies,
+    content,
+    conversation,
+    export,
+    health,
+    home,
+    live,
+    matches,
+    messages,
+    metrics,
+    problems,
     streams,
 )
 from services.api.auth import Guard
@@ -66,6 +77,9 @@ def create_app(settings: Settings) -> FastAPI:
         metrics,
         home,
     ):
+        health, streams, content, conversation, messages, bodies, matches, export, live, metrics,
+        home,
+    ):  # fmt: skip
         app.include_router(resource.router)
     return app
 

@@ -141,6 +141,11 @@ class Backend:
             )
         return self._shards[index]
 
+    async def shard_indices(self, until: float) -> list[int]:
+        """The shards that have registered, by their numbers."""
+        answer = await self.coordinator.ask("topology", {}, until)
+        return sorted(int(shard["index"]) for shard in answer.result["shards"])
+
     @property
     def peers(self) -> list[Peer]:
         return [self.coordinator, *self._shards.values()]

@@ -5,13 +5,17 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
-from services.api.backend import Answer, Refused, deadline
+from services.api.backend import Answer, deadline
+from services.api.context import Place
 from services.api.deps import StreamId, TheBackend, TheSettings, json_response
 from services.api.models import INT64_MAX, Content
 from services.api.problems import EVICTED, RESPONSES, UNKNOWN_STREAM, Problem
+from services.api.reading import of_shard
 from services.api.streams import find_stream
+from services.api.transformed import PATTERN, TransformView, chain_of, profile_chain, transformed
+from services.api.transforms import NAMES
 from shared.schema import ContentQuery
 
 DIRECTIONS = ("a_to_b", "b_to_a")
@@ -33,11 +37,29 @@ class ContentParameters(BaseModel):
         description="length of the window; at most, and by default, max_stream_slice_bytes",
     )
     mode: Literal["text", "hex", "raw"] = "text"
+    transform: (
+        Annotated[
+            str,
+            AfterValidator(lambda value: value if chain_of(value) else ""),
+            WithJsonSchema({"type": "string", "pattern": PATTERN}),
+        ]
+        | None
+    ) = Field(
+        None,
+        description=f"decoders, with commas: {', '.join(NAMES)}. http_body, websocket and auto take"
+        " whole messages rather than the window, as far as they are retained",
+    )
+
+
+class TransformedContent(Content):
+    """A window, and beside it what `transform` made of it."""
+
+    transform: TransformView | None = Field(None, description="there when it was asked for")
 
 
 @router.get(
     "/api/streams/{id}/content",
-    response_model=Content,
+    response_model=TransformedContent,
     responses=RESPONSES | UNKNOWN_STREAM | EVICTED,
 )
 async def get_content(
@@ -49,43 +71,43 @@ async def get_content(
     """A window of one direction: its retained segments, and the gaps between them."""
     until = deadline()
     stream = await find_stream(backend, stream_id, until)
-    direction = _direction(parameters.direction, stream.client)
+    direction = direction_of(parameters.direction, stream.client)
     limit = settings.max_stream_slice_bytes
     asked = limit if parameters.len is None else parameters.len
     query = ContentQuery(
         **stream.address, direction=direction, start=parameters.start, len=min(asked, limit)
     )
-    try:
-        answer = await backend.shard(stream.shard).ask("content", query.model_dump(), until)
-    except Refused as refused:
-        raise _not_there(refused, stream_id) from None
-    _check_retained(answer.result, DIRECTIONS[direction], stream_id)
+    answer = await of_shard(backend, stream, "content", until, **query.model_dump())
+    check_retained(answer.result, DIRECTIONS[direction], stream_id)
     window = _window(answer, VIEWS[parameters.mode])
     end, end_of_stream = window["requested_end"], window["end_of_stream"]
     window["truncated_by_limit"] |= end < min(parameters.start + asked, end_of_stream)
+    if chain := chain_of(parameters.transform):
+        octets = answer.frames[0]
+        start, stop = window["requested_start"], window["requested_end"]
+        bound = settings.max_http1_buffer_bytes
+        place = Place(backend, stream, direction, start, stop, bound, until)
+        profile = await profile_chain(backend, stream.row, until) if "profile" in chain else []
+        found = await transformed(
+            chain, octets, place, settings.max_stream_transform_bytes, profile
+        )
+        data = found.pop("octets")
+        window["transform"] = found | {
+            "view": VIEWS[parameters.mode](data), "base64": _base64(data)
+        }  # fmt: skip
     return json_response(
         {"stream_id_hex": stream_id.lower(), "direction": DIRECTIONS[direction], **window}
     )
 
 
-def _direction(name: str, client: int) -> int:
+def direction_of(name: str, client: int) -> int:
     """0 or 1. client: the side, 0 or 1, that is the client."""
     if name in DIRECTIONS:
         return DIRECTIONS.index(name)
     return client if name == "client" else 1 - client
 
 
-def _not_there(refused: Refused, stream_id: str) -> Problem:
-    """The inventory still has the stream, its shard does not: its content was evicted."""
-    refusal = refused.refusal
-    if refusal.code != "not_found":
-        return refused.problem
-    return Problem(
-        410, "evicted", f"content of {stream_id.lower()}: {refusal.message}", refusal.hint
-    )
-
-
-def _check_retained(result: dict[str, Any], direction: str, stream_id: str) -> None:
+def check_retained(result: dict[str, Any], direction: str, stream_id: str) -> None:
     """Problem 410 when bytes are asked for and not one of the direction's is retained any more.
 
     What was never captured is no reason: its gaps are the answer.
@@ -111,7 +133,7 @@ def _check_retained(result: dict[str, Any], direction: str, stream_id: str) -> N
 
 def _window(answer: Answer, view: Callable[[bytes], str]) -> dict[str, Any]:
     """The part of the body that the shard knows."""
-    result, octets = answer.result, b"".join(answer.frames)
+    result, octets = answer.result, answer.frames[0]
     segments, at = [], 0
     for start, end in result["segments"]:
         piece = octets[at : at + end - start]
@@ -125,8 +147,11 @@ def _window(answer: Answer, view: Callable[[bytes], str]) -> dict[str, Any]:
         "end_of_stream": result["end_of_stream"],
         "segments": segments,
         "gaps": [{"start": start, "end": end} for start, end in result["gaps"]],
-        "highlights": [],
-        "dropped_highlights": 0,
+        "highlights": [
+            {"pattern_id": pattern, "start": start, "end": end, "segment": segment}
+            for pattern, start, end, segment in result.get("highlights", [])
+        ],
+        "dropped_highlights": result.get("dropped_highlights", 0),
         "retained": result["retained"],
     }
 

@@ -134,7 +134,7 @@ class FoundStream:
     """A stream of the inventory. `shard` and `address` say where its content is."""
 
     def __init__(self, columns: RowColumns) -> None:
-        event = columns.events[0]
+        self.event = event = columns.events[0]
         self.shard, self.client = int(event["shard"]), int(event["client"])
         self.address = {"stream_id": int(event["stream_id"]), "row": int(event["row"])}
         self._columns = columns

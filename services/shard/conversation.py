@@ -162,7 +162,7 @@ class Conversations:
             pieces[name, -1] = column[-1]
 
     def _positions(self, places: Columns) -> Columns:
-        """Where in the log the bytes were written: ring 1, which has later offsets, after ring 0."""
+        """Where in the log the bytes were written; ring 1, with later offsets, after ring 0."""
         state, config = self.content.tables.state, self.content.tables.config
         first, second = int(config[s.RING_0]), int(config[s.RING_1])
         in_second = places >= first
@@ -170,4 +170,5 @@ class Conversations:
         heads = int(state[s.HEAD_0]), int(state[s.HEAD_1])
         head = np.where(in_second, heads[1], heads[0])
         age = (head - np.where(in_second, places - first, places)) % size
-        return head - age + np.where(in_second, 1 << 62, 0)
+        result: Columns = head - age + np.where(in_second, 1 << 62, 0)
+        return result

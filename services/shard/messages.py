@@ -1,4 +1,4 @@
-"""Messages of the ring, as they are asked for: rows, their texts, and the headers that are retained.
+"""Messages of the ring, as they are asked for: rows, their texts, and the retained headers.
 
 A row's `text` becomes an offset in the frame of texts. A text that newer ones went over is empty.
 """
@@ -96,7 +96,9 @@ class MessageReader:
         """Rows of the numbers; fewer, but at least one, where the headers are more than fit."""
         t = self.tables
         rows = t.messages[(numbers % np.uint64(t.messages.size)).astype(np.intp)]
-        lengths, pieces, total = [], [], 0
+        lengths: list[int] = []
+        pieces: list[bytes] = []
+        total = 0
         for octets in self._headers(rows) if with_headers else ():
             if total + len(octets or b"") > HEADERS_MAX and pieces:
                 break

@@ -771,8 +771,8 @@ def test_metrics_on_an_address_of_their_own(run_dir: str) -> None:
         assert 'flowmate_api_requests_total{route="other",status="4xx"} 1.0' in text
 
 
-def test_without_a_parser_there_are_no_messages(alone: Api) -> None:
-    assert alone.get("/api/messages", protocol="dns") == {"messages": [], "next_cursor": None}
+def test_messages_without_services(alone: Api) -> None:
+    alone.error("/api/messages", 503)
     alone.error("/api/messages", 400, limit=0)
 
 
@@ -783,6 +783,11 @@ def test_openapi_names_every_route_and_only_the_one_error(alone: Api) -> None:
         "/api/streams",
         "/api/streams/{id}",
         "/api/streams/{id}/content",
+        "/api/streams/{id}/conversation",
+        "/api/streams/{id}/export",
+        "/api/streams/{id}/matches",
+        "/api/streams/{id}/messages",
+        "/api/streams/{id}/messages/{message_id}/body",
         "/api/messages",
         "/api/live/deltas",
         "/api/live/events",

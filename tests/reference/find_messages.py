@@ -62,14 +62,17 @@ def find_messages(
     found: list[int] = []
     oldest = max(0, len(ring) - kept)
     number = min(before, len(ring))
-    for number in range(number - 1, max(oldest, number - looks) - 1, -1):
+    last = max(oldest, number - looks)
+    while number > last and len(found) < room:
+        number -= 1
         one = ring[number]
         if (
-            all(want in (-1, has) for want, has in zip(wanted, (one.protocol, one.kind, one.code)))
+            all(
+                want in (-1, has)
+                for want, has in zip(wanted, (one.protocol, one.kind, one.code), strict=True)
+            )
             and (not host or is_host(one.name, host))
             and text.lower() in one.text.lower()
         ):
             found.append(number)
-            if len(found) == room:
-                break
     return found, number if number > oldest else 0

@@ -127,7 +127,7 @@ def test_a_header_that_is_not_retained() -> None:
 
 def test_headers_of_a_reply_are_bounded() -> None:
     site = Site(messages=1, max_stream_content_bytes=1 << 24)
-    stream_id, row = site.streams[0]
+    row = site.streams[0][1]
     octets = b"y" * 60_000
     start = len(HEAD % 0)
     for number in range(100):
@@ -162,7 +162,7 @@ def test_found_across_streams_newest_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("filter", "wanted"),
+    ("chosen", "wanted"),
     [
         ({}, [3, 2, 1, 0]),
         ({"protocol": "dns"}, [2]),
@@ -182,7 +182,7 @@ def test_found_across_streams_newest_first() -> None:
         ({"text": "a", "host": "lan", "protocol": "dns"}, [2]),
     ],
 )
-def test_filters(filter: dict[str, Any], wanted: list[int]) -> None:
+def test_filters(chosen: dict[str, Any], wanted: list[int]) -> None:
     site = Site(messages=0)
     site.run.take([Packet(ends("10.0.0.1", 1), SERVER, b"x", flags=ACK)])
     row = int(site.run.events(EVENT_OPEN)[-1]["row"])
@@ -190,7 +190,7 @@ def test_filters(filter: dict[str, Any], wanted: list[int]) -> None:
     site.add(row, b"404 Not Found", kind=RESPONSE, code=404)
     site.add(row, b"A ", b"ns.Team.lan", protocol=DNS_MESSAGES)
     site.add(row, b"seen ", b"beacon", protocol=ANALYZER)
-    _, rows, _, _ = site.told("find_messages", filter={"v": 2} | filter)
+    _, rows, _, _ = site.told("find_messages", filter={"v": 2} | chosen)
     assert rows["ordinal"].tolist() == wanted
 
 

@@ -119,7 +119,7 @@ def find_messages(
 ) -> int:
     """The newest messages before number `before` that pass; returns how many.
 
-    wanted: (3,) protocol, kind and code, each -1 for any. host, text: in lower case, empty = any.
+    wanted: (3,) protocol, kind, code; -1 = any. host, text: in lower case; empty = any.
     looks: how many messages are looked at, at most. numbers: filled from the newest on. next_before:
     (1,) where to go on; 0 = there is nothing before.
     """
