@@ -312,6 +312,7 @@ class LaneSender:
             return False
         if credit is not None:
             self._sent.append((credit, 0))
+        self._end_arrived &= kind != "end"  # another end, after more input
         self.seq += 1
         self._now_ns = now_ns
         return True

@@ -80,7 +80,7 @@ class Site:
                     ack=offsets[1 - side],
                     flags=ACK,
                     ts_ns=1_001_000 + 1000 * step,
-                )  # fmt: skip
+                )
             )
             offsets[side] += len(octets)
         for at in range(0, len(packets), 64):

@@ -18,6 +18,7 @@ from services.api import (
     problems,
     profiles,
     bodies,
+    captures,
     content,
     conversation,
     export,
@@ -46,6 +47,21 @@ counts as not given, one that is not known is ignored. Every error has the shape
 longer, and only when asked to. A server with a token wants it with every request, as
 `Authorization: Bearer TOKEN` or as `?token=TOKEN`.
 """
+
+RESOURCES = (
+    health,
+    streams,
+    content,
+    conversation,
+    messages,
+    bodies,
+    matches,
+    export,
+    captures,
+    live,
+    metrics,
+    home,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -80,6 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
         health, streams, content, conversation, messages, bodies, matches, export, live, metrics,
         home,
     ):  # fmt: skip
+    for resource in RESOURCES:
         app.include_router(resource.router)
     return app
 

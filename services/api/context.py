@@ -1,8 +1,8 @@
 """What transforms need beyond the slice itself: the whole HTTP messages and WebSocket frames there.
 
-A chunked or compressed body cannot be decoded from its middle, and a compressed WebSocket
-message builds on those before it. Both are read from their beginning, as far as that is retained and a bound
-allows; where it is not, the transform works on the slice alone and says so.
+A chunked or compressed body cannot be decoded from its middle, and a compressed WebSocket message
+builds on those before it. Both are read from their beginning, as far as that is retained and a
+bound allows; where it is not, the transform works on the slice alone and says so.
 """
 
 from dataclasses import dataclass

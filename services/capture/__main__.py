@@ -3,6 +3,7 @@
 import sys
 import time
 import uuid
+from pathlib import Path
 
 import zmq
 
@@ -12,11 +13,13 @@ from services.capture.dump import Dump
 from services.capture.pump import Pump
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
+from services.capture.uploads import Uploads
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
 from shared.metrics import Stats, serve
 from shared.schema import CaptureReport, Problem, SourceReport
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
+from shared.uploads import takes_uploads
 from shared.wire import Bus, LaneSender, ask, open_socket
 
 REPORT_S = 0.2
@@ -24,6 +27,9 @@ SLOT_BYTES = 1 << 20  # payload of a batch; the longest payload that is not cut
 FLUSH_BATCHES = 64  # a lane that fills slowly is sent after this many batches of the reader
 TOPOLOGY_MS = 100
 SETTLE_S, WAIT_MS = 4.0, 100  # after a signal, for the last batches to be taken
+LOOK_S = 0.2  # between two looks for uploads
+UPLOADS_REPORTED = 256  # of those that were read the newest are reported
+ENDED = ("completed", "failed")
 
 
 class Capture:
@@ -42,6 +48,10 @@ class Capture:
         self.sources: list[PacketSource] = list(
             open_captures(list(settings.pcap), settings.batch_size)
         )
+        self.opened = len(self.sources)
+        self.uploads = Uploads(settings)
+        self._upload: Path | None = None  # the next one to be read
+        self.ended = False  # the shards were told so
         self.filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
         self.reports = open_socket(self.context, zmq.PUSH, 16)
         self.reports.connect(self.bus.reports)
@@ -57,18 +67,73 @@ class Capture:
 
     # ------------------------------------------------------------------------------ run
     def run(self) -> int:
-        """Until the sources have ended, or SIGTERM; either way the shards are told the end."""
+        """Until the sources have ended, or SIGTERM; either way the shards are told the end. With
+        an API it stays for captures that are uploaded: the run goes on with each, and ends again.
+        """
         if not self._meet_shards():
             return EXIT_OK
+        own = list(self.sources)
+        if own:
+            self._read_all(own)
+            self._end()
+        while self._await_upload():
+            self._go_on()
+            self._read_all([])
+            self._end()
+        if not self.ended:  # nothing was given, and nothing came
+            self._end()
+        self._close()
+        failed = bool(own) and all(source.state.status == "failed" for source in own)
+        return EXIT_NOTHING_READ if failed else EXIT_OK
+
+    def _read_all(self, sources: list[PacketSource]) -> None:
+        """These sources, and then what was uploaded meanwhile."""
         try:
-            for source in self.sources:
+            for source in sources:
                 self._read(source)
+            while not self.stop.requested and (path := self._upload or self.uploads.next()):
+                self._upload = None
+                self._read_upload(path)
             self.router.flush()
         except StoppedError:
             self.log.warning("stopped while a shard was full; its last batch was not taken")
-        self._end()
-        failed = all(source.state.status == "failed" for source in self.sources)
-        return EXIT_NOTHING_READ if failed else EXIT_OK
+
+    def _read_upload(self, path: Path) -> None:
+        (source,) = open_captures([str(path)], self.settings.batch_size, index=self.opened)
+        self.opened += 1
+        source.state.name, source.state.kind = path.name, "upload"
+        done = [each for each in self.sources if each.state.kind == "upload"]
+        if len(done) >= UPLOADS_REPORTED:
+            self.sources.remove(done[0])
+        self.sources.append(source)
+        self._read(source)
+        self.uploads.done(path)
+
+    def _await_upload(self) -> bool:
+        """Wait for the next one. False when told to stop, or when there will be none."""
+        while self.uploads.taken and not self.stop.requested:
+            self._upload = self.uploads.next()
+            if self._upload is not None:
+                return True
+            if not self.ended:
+                self._report("report")
+            self.stop.wait(LOOK_S)
+        return False
+
+    def _go_on(self) -> None:
+        """Have the coordinator know that the end was not the last one, before packets come."""
+        self.router.should_stop = lambda: self.stop.requested
+        self.ended = False
+        deadline = time.monotonic() + SETTLE_S
+        while not self.stop.requested and time.monotonic() < deadline:
+            self._report("report")
+            try:
+                reply, _ = ask(self.context, self.bus.requests, "health", None, WAIT_MS)
+            except TimeoutError:
+                continue
+            if reply.result.get("run_status") not in ENDED:
+                return
+            self.stop.wait(0.02)
 
     def _read(self, source: PacketSource) -> None:
         turn = 0
@@ -136,6 +201,7 @@ class Capture:
     def _end(self) -> None:
         """Everything sent is followed by `end`, to the shards and to the coordinator."""
         self.router.should_stop = self._is_out_of_patience
+        self.ended = True
         try:
             self.router.say("end")
         except StoppedError:
@@ -145,6 +211,9 @@ class Capture:
             # however slow whoever reads the events is: what a lane still holds would be lost
             while not lane.settled(WAIT_MS) and not self._is_out_of_patience():
                 pass
+
+    def _close(self) -> None:
+        for lane in self.router.lanes:
             lane.close()
         self.reports.close(linger=2000)
         self.context.destroy(linger=2000)
@@ -198,7 +267,7 @@ def describe(state: SourceState) -> SourceReport:
 
 
 def main(settings: Settings, stop: Stop) -> int:
-    if not settings.pcap:
+    if not settings.pcap and (settings.mode == "dump" or not takes_uploads(settings)):
         raise UserError("nothing to read: give --pcap FILE")
     if settings.mode == "dump":
         return Dump(settings, stop).run()

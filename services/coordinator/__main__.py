@@ -191,6 +191,8 @@ class Coordinator:
             for source in self.sources.take(report, time.monotonic()):
                 for sink in self.sinks:
                     sink.put_record("source_status", describe(source))
+            if self.shards.input_ended and not self.sources.ended:
+                self.shards.go_on()
             self.shards.input_ended = self.sources.ended
 
     def _requests(self) -> None:

@@ -108,6 +108,11 @@ class Shards:
         self.input_ended = False  # no packet will come to anybody
         self._replaced = replaced
 
+    def go_on(self) -> None:
+        """There is more input: the ends that shards have told are not the last ones."""
+        for shard in self.all:
+            shard.ended = False
+
     # ----------------------------------------------------------------------- who is who
     def register(self, instance: str, pid: int, host: str, index: int, now: float) -> Shard:
         """A number for the instance: the one it had, the one it wants, or (-1) a free one."""

@@ -120,8 +120,8 @@ def find_messages(
     """The newest messages before number `before` that pass; returns how many.
 
     wanted: (3,) protocol, kind, code; -1 = any. host, text: in lower case; empty = any.
-    looks: how many messages are looked at, at most. numbers: filled from the newest on. next_before:
-    (1,) where to go on; 0 = there is nothing before.
+    looks: how many messages are looked at, at most. numbers: filled from the newest on.
+    next_before: (1,) where to go on; 0 = there is nothing before.
     """
     size, room = np.uint64(t.messages.size), np.uint64(numbers.size)
     newest, texts = t.state[MESSAGES], np.uint64(t.text.size)
