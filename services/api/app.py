@@ -29,6 +29,7 @@ from services.api import (
     messages,
     metrics,
     problems,
+    search,
     streams,
 )
 from services.api.auth import Guard
@@ -57,6 +58,7 @@ RESOURCES = (
     bodies,
     matches,
     export,
+    search,
     captures,
     live,
     metrics,

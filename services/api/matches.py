@@ -29,28 +29,31 @@ class Match(Body):
 
     stream_id_hex: StreamIdHex
     pattern_id: int
+    pattern_name: str = Field(description="empty when the pattern is gone by now")
     kind: Literal["substring", "regex", "binary"]
     direction: DirectionName
     start: Count = Field(description="logical offset in its direction")
     end: Count
     text: str | None = Field(description="its first bytes, when they are UTF-8 text")
-    base64: str = Field(description="its first bytes, at most 256")
+    base64: str = Field(description="its first bytes, at most 256; empty when they are evicted")
     ts_us: Micros = Field(description="of the packet in which it ends")
 
 
 class Matches(Body):
-    """Matches of one stream by direction and place."""
+    """A page of one stream's matches, by direction and place."""
 
     matches: list[Match]
-    dropped: Count = Field(description="matches that are not listed: over a limit, or evicted")
+    total: Count = Field(description="matches of the stream that are kept")
+    next_cursor: int | None
 
 
 class Found(NamedTuple):
-    """MATCH rows, their octets, and how many more there were."""
+    """MATCH rows, their octets, how many the stream has, and where to go on."""
 
     rows: NDArray[np.void]
     octets: bytes
-    dropped: int
+    total: int
+    next: int
 
 
 @router.get(
@@ -66,30 +69,46 @@ async def list_matches(
         int | None,
         Query(ge=1, le=1 << 16, description="at most, and by default, the server's own limit"),
     ] = None,
+    cursor: Annotated[
+        int, Query(ge=0, le=1 << 31, description="`next_cursor` of the page before")
+    ] = 0,
 ) -> Response:
     """Where patterns were found in the stream."""
     until = deadline()
     stream = await find_stream(backend, stream_id, until)
     most = settings.max_stream_view_matches_per_stream
-    found = await matches_of(backend, stream, min(limit or most, most), until)
-    return json_response({"matches": _render(found), "dropped": found.dropped})
+    found = await matches_of(backend, stream, min(limit or most, most), until, cursor)
+    names = await _names(backend, until) if found.rows.size else {}
+    return json_response(
+        {
+            "matches": _render(found, names),
+            "total": found.total,
+            "next_cursor": found.next if found.next < found.total else None,
+        }
+    )
 
 
-async def matches_of(backend: Backend, stream: FoundStream, limit: int, until: float) -> Found:
-    """The stream's first matches."""
+async def _names(backend: Backend, until: float) -> dict[int, str]:
+    answer = await backend.coordinator.ask("pattern_list", {}, until)
+    return {pattern["id"]: pattern["name"] for pattern in answer.result["patterns"]}
+
+
+async def matches_of(
+    backend: Backend, stream: FoundStream, limit: int, until: float, after: int = 0
+) -> Found:
+    """The stream's matches behind the first `after`."""
+    args = stream.address | {"limit": limit, "after": after}
     try:
-        answer = await backend.shard(stream.shard).ask(
-            "matches", stream.address | {"limit": limit}, until
-        )
+        answer = await backend.shard(stream.shard).ask("matches", args, until)
     except Refused as refused:
         if refused.refusal.code in NO_MATCHES:
-            return Found(np.empty(0, MATCH), b"", 0)
+            return Found(np.empty(0, MATCH), b"", 0, 0)
         raise not_there(refused, hex_id(stream.address["stream_id"])) from None
     rows = np.frombuffer(answer.frames[0], MATCH)
-    return Found(rows, answer.frames[1], int(answer.result["dropped"]))
+    return Found(rows, answer.frames[1], answer.result["total"], answer.result["next"])
 
 
-def _render(found: Found) -> list[dict[str, object]]:
+def _render(found: Found, names: dict[int, str]) -> list[dict[str, object]]:
     rendered = []
     for row in found.rows:
         octets = found.octets[row["off"] :][: row["len"]]
@@ -97,6 +116,7 @@ def _render(found: Found) -> list[dict[str, object]]:
             {
                 "stream_id_hex": hex_id(int(row["stream_id"])),
                 "pattern_id": int(row["pattern"]),
+                "pattern_name": names.get(int(row["pattern"]), ""),
                 "kind": PATTERN_KINDS[row["kind"]],
                 "direction": DIRECTIONS[row["dir"]],
                 "start": int(row["start"]),

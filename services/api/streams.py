@@ -50,8 +50,8 @@ def _address(value: str) -> str:
     return value
 
 
-class StreamsParameters(BaseModel):
-    """Filters, order and place of a page. All filters given must hold; an empty value is none."""
+class StreamFilters(BaseModel):
+    """Which streams. All filters given must hold; an empty value is none."""
 
     only_favorites: bool = False
     only_matched: bool = Field(False, description="streams with a pattern's match")
@@ -83,6 +83,15 @@ class StreamsParameters(BaseModel):
         description="in the summary or a preview, ASCII letters in both cases; what is printable"
         " of the first bytes of a binary direction counts as its summary, put together",
     )
+
+    @property
+    def filter(self) -> StreamFilter:
+        return StreamFilter(**self.model_dump(include=set(StreamFilter.model_fields) - {"v"}))
+
+
+class StreamsParameters(StreamFilters):
+    """Filters, order and place of a page."""
+
     order: Literal["newest", "oldest"] = "newest"
     limit: int = Field(100, ge=1, le=512)
     cursor: int | None = Field(
@@ -90,9 +99,8 @@ class StreamsParameters(BaseModel):
     )
 
     def query(self) -> StreamsQuery:
-        values = self.model_dump(include=set(StreamFilter.model_fields))
         return StreamsQuery(
-            filter=StreamFilter(**values), order=self.order, limit=self.limit, cursor=self.cursor
+            filter=self.filter, order=self.order, limit=self.limit, cursor=self.cursor
         )
 
 

@@ -130,6 +130,7 @@ def test_uploads_during_the_run_and_one_that_is_damaged(tmp_path: Path) -> None:
     first.write_bytes(b.pcap_bytes([(1, b.udp4("1.1.1.1", 1, "2.2.2.2", 2, b"first"))]))
     good = b.pcap_bytes([(2, b.udp4("1.1.1.1", 1, "2.2.2.2", 3, b"second"))])
     with served("--pcap", first, "--max-upload-bytes", "1000", folder=tmp_path) as run:
+        run.wait_for(lambda health: health["sources"])  # capture is up
         broken = upload(run, good[:-3], "broken.pcap")["source"]
         whole = upload(run, good, "whole.pcap")["source"]
         for source in (broken, whole):
