@@ -7,28 +7,21 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
 from services.api import (
-    content,
-    health,
-    hide_rules,
-    home,
-    live,
-    messages,
-    metrics,
-    patterns,
-    problems,
-    profiles,
     bodies,
     captures,
     content,
     conversation,
     export,
     health,
+    hide_rules,
     home,
     live,
     matches,
     messages,
     metrics,
+    patterns,
     problems,
+    profiles,
     search,
     streams,
 )
@@ -59,6 +52,9 @@ RESOURCES = (
     matches,
     export,
     search,
+    patterns,
+    hide_rules,
+    profiles,
     captures,
     live,
     metrics,
@@ -83,21 +79,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = metrics.Metrics()
     problems.install(app)
     app.add_exception_handler(Refused, _of_refused)
-    for resource in (
-        health,
-        streams,
-        content,
-        messages,
-        patterns,
-        hide_rules,
-        profiles,
-        live,
-        metrics,
-        home,
-    ):
-        health, streams, content, conversation, messages, bodies, matches, export, live, metrics,
-        home,
-    ):  # fmt: skip
     for resource in RESOURCES:
         app.include_router(resource.router)
     return app

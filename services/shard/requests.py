@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 from services.shard.content import ContentReader, NotRetainedError, joined
 from services.shard.conversation import Conversations
 from services.shard.kernels import state as s
+from services.shard.messages import MessageReader
 from services.shard.patterns.engine import PatternEngine
 from services.shard.patterns.highlights import highlights, match_page
 from services.shard.search import Searches
@@ -20,8 +21,6 @@ from shared.schema import (
     SearchStart,
     unpack,
 )
-from services.shard.messages import MessageReader
-from shared.schema import ContentQuery, Message, Reply, Request, SchemaError, unpack
 from shared.wire import pack_reply, refusal
 
 Answer = tuple[Reply, list[bytes]]
