@@ -164,8 +164,7 @@ class FakeShard:
             seq=self.seq,
             shard=self.index,
             instance=self.instance,
-            **told.counts(),
-            **more,
+            **told.counts() | more,
         )
         self.seq += 1
         self.events.send_multipart([head.pack(), *told.frames()])

@@ -393,7 +393,7 @@ def test_messages_and_matches_are_told_and_written_once(site: TeamOfSite) -> Non
     assert [(delta["count"], delta["total"]) for delta in told] == [(1, 1)]
     found = eventually(lambda: written(site.output, "message") and written(site.output, "pattern"))
     assert len(found) == 1
-    assert (found[0]["pattern_name"], found[0]["src"]["port"]) == ("flag", 80)
+    assert (found[0]["pattern_id"], found[0]["pattern_name"]) == (1, "flag")
     said = written(site.output, "message")
     assert [line["summary"] for line in said] == ["GET /"]
     with site.serving():

@@ -1,6 +1,7 @@
 """Hide rules against a plain predicate: whatever changes, hidden is what a rule or a hand says."""
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class Twin:
         }
         return value.strip().lower() in of[kind]
 
-    def why(self, stream: int, active: list[tuple[int, str, str]]) -> str | None:
+    def why(self, stream: int, active: Sequence[tuple[int, str, str]]) -> str | None:
         """hidden_reason."""
         if stream in self.by_hand:
             return "hidden by hand" if self.by_hand[stream] else None

@@ -25,7 +25,7 @@ def test_what_is_built_in() -> None:
 def test_layers_lie_over_each_other_and_come_off(tmp_path: Path) -> None:
     path = tmp_path / "profiles.json"
     path.write_text(json.dumps([{"id": "dns", "priority": 90, "ports": [53]}, {"id": "mine"}]))
-    settings = {"service_profile_file": str(path), "state_file": state_in(tmp_path)}
+    settings: dict[str, Any] = {"service_profile_file": str(path), "state_file": state_in(tmp_path)}
     site = TeamSite(**settings)
     profiles = site.team.profiles
     assert next(iter(profiles.all)) == "dns"
