@@ -180,7 +180,7 @@ class HideRules:
         self.inventory.marks[where] = np.where(marks & k.BY_HAND != 0, marks, hidden)
 
     def apply_to_all(self) -> None:
-        """The same of all slots. 1 M streams: 10 ms, and 1-4 ms for each rule."""
+        """The same of all slots. 1 M streams: 2-8 ms for each rule, 60 where all have matches."""
         used = self.inventory.used
         for start in range(0, used, BLOCK):
             self.apply(slice(start, min(start + BLOCK, used)))
