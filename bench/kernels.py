@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import services.coordinator.kernels.inventory as inventory_kernels
+import services.shard.analyze as analyze_module
 import services.shard.worker as worker_module
 from bench.twins import PAIRS, Sample
 from services.capture.capture_file import open_captures
@@ -144,7 +145,7 @@ class Chain:
         return events.tobytes()
 
     def run(self, capture: str, most: int) -> None:
-        with watched(self.clock, worker_module, inventory_kernels):
+        with watched(self.clock, worker_module, analyze_module, inventory_kernels):
             began = time.perf_counter_ns()
             self._run(capture, most)
             self.wall_ns = time.perf_counter_ns() - began
