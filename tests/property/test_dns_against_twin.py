@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.columns import DNS_MESSAGES
+from shared.columns import SERVICES
 from tests.messages import TCP, UDP, Row, Said, conversation, parsed, rows
 from tests.reference import dns
 from tests.shard_harness import ShardRun, small
 
 LABELS = (b"\x07example", b"\x03com", b"\x01a", b"\x04A.b\\", b"\x02\xff\x00", b"\x3f" + b"x" * 63)
 NAMES = st.lists(st.sampled_from(LABELS), max_size=6).map(lambda labels: b"".join(labels) + b"\0")
-POINTERS = st.sampled_from(
+POINTERS: st.SearchStrategy[bytes] = st.sampled_from(
     (b"\xc0\x0c", b"\xc0\x0d", b"\xc0\xff", b"\xff\xff", b"\xc0\x00", b"\xc0")
 )
 
@@ -23,15 +23,15 @@ POINTERS = st.sampled_from(
 def questions(draw: st.DrawFn) -> bytes:
     name = draw(NAMES | st.tuples(NAMES, POINTERS).map(lambda both: both[0][:-1] + both[1]))
     kind = draw(st.sampled_from((1, 28, 12, 41, 65, 257, 258, 300, 65535, 0)))
-    both: bytes = name + kind.to_bytes(2, "big") + b"\0\1"
-    return both
+    return bytes(name) + kind.to_bytes(2, "big") + b"\0\1"
 
 
 @st.composite
 def records(draw: st.DrawFn) -> bytes:
     data = draw(st.binary(max_size=12))
     length = len(data) + draw(st.sampled_from((0,) * 8 + (1, 60000)))
-    return draw(questions()) + bytes(4) + length.to_bytes(2, "big") + data
+    owner: bytes = draw(questions())
+    return owner + bytes(4) + length.to_bytes(2, "big") + data
 
 
 @st.composite
@@ -120,7 +120,7 @@ def directions(draw: st.DrawFn) -> list[Said]:
 def test_tcp(said: list[Said], cuts: set[int], opened: bool) -> None:
     run = ShardRun(small(max_parser_messages_per_chunk=10_000))
     run.take_in_batches(conversation(said, 53, TCP, opened), cuts)
-    if run.tables.parsers[0]["protocol"] not in (0, DNS_MESSAGES):
+    if SERVICES[run.tables.flows[0]["service"]] != "dns":
         return  # the octets told of another service
     run.finish()
     told = rows(run)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.columns import TLS_RECORDS
+from shared.columns import SERVICES
 from tests.messages import TCP, Row, Said, conversation, rows
 from tests.reference import tls
 from tests.shard_harness import ShardRun, small
@@ -138,7 +138,7 @@ def test_tls(said: list[Said], cuts: set[int], opened: bool) -> None:
     run = ShardRun(small(max_parser_messages_per_chunk=10_000))
     packets = conversation(said, 443, TCP, opened)
     run.take_in_batches(packets, cuts)
-    if run.tables.parsers[0]["protocol"] not in (0, TLS_RECORDS):
+    if SERVICES[run.tables.flows[0]["service"]] != "https":
         return  # the octets told of another service
     run.finish()
     told = rows(run)
