@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -100,7 +101,7 @@ def brief(message: Told) -> Row:
     kind = MESSAGE_KINDS[row["kind"]]
     return {
         "message_id": str(row["ordinal"]),
-        "protocol": message.name if row["protocol"] == ANALYZER else message.protocol,
+        "protocol": analyzer_of(message.text) if row["protocol"] == ANALYZER else message.protocol,
         "kind": kind,
         "status": "partial" if is_open else MESSAGE_STATUSES[row["status"]],
         "summary": summary(message.protocol, kind, message.text, message.name),
@@ -108,6 +109,16 @@ def brief(message: Told) -> Row:
         "start": int(row["start"]),
         "end": None if is_open else int(row["end"]),
     }
+
+
+def analyzer_of(text: str) -> str:
+    """Whose finding it is: the text is JSON, and says so itself."""
+    try:
+        finding = orjson.loads(text)
+    except ValueError:
+        return "analyzer"
+    name = finding.get("protocol") if isinstance(finding, dict) else None
+    return name if isinstance(name, str) else "analyzer"
 
 
 def render(message: Told) -> Row:

@@ -3,6 +3,7 @@
 A row's `text` becomes an offset in the frame of texts. A text that newer ones went over is empty.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -82,14 +83,12 @@ class MessageReader:
         return numbers[last], int(oldest[0])
 
     def _found(self, query: MessageSearch) -> tuple[Numbers, int]:
-        wanted, host = _codes(query.filter)
+        wanted, prefix = _codes(query.filter)
         numbers, before = np.zeros(query.limit, np.uint64), np.zeros(1, np.uint64)
         newest = int(self.tables.state[s.MESSAGES])
         start = newest if query.before is None else min(query.before, newest)
-        text = _needle(query.filter.text or "")
-        count = find_messages(
-            self.tables.columns, start, LOOKS, wanted, host, text, numbers, before
-        )
+        needles = [_needle(each or "") for each in (prefix, query.filter.host, query.filter.text)]
+        count = find_messages(self.tables.columns, start, LOOKS, wanted, *needles, numbers, before)
         return numbers[:count], int(before[0])
 
     def told(self, numbers: Numbers, with_headers: bool = True) -> Told:
@@ -142,22 +141,22 @@ class MessageReader:
         return self.tables.retains and flow["stream_id"] == stream_id and bool(flow["marks"] & LIVE)
 
 
-def _codes(wanted: MessageFilter) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """What the kernel compares: protocol, kind, code; and the host in lower case.
+def _codes(wanted: MessageFilter) -> tuple[NDArray[np.int64], str]:
+    """What the kernel compares: protocol, kind, code; and what the text begins with.
 
-    A protocol that is none of ours is the name of an analyzer, which its messages have as theirs.
+    A protocol that is none of ours is the name of an analyzer: the text of its findings is JSON,
+    and the protocol comes first.
     """
-    codes, host = np.full(3, -1, np.int64), wanted.host or ""
-    if wanted.protocol is not None:
-        if wanted.protocol in MESSAGE_PROTOCOLS:
-            codes[0] = MESSAGE_PROTOCOLS.index(wanted.protocol)
-        else:
-            codes[0], host = ANALYZER, host or wanted.protocol
+    codes, prefix = np.full(3, -1, np.int64), ""
+    if wanted.protocol in MESSAGE_PROTOCOLS:
+        codes[0] = MESSAGE_PROTOCOLS.index(wanted.protocol)
+    elif wanted.protocol is not None:
+        codes[0], prefix = ANALYZER, f'{{"protocol":{json.dumps(wanted.protocol)},'
     if wanted.kind is not None:  # one that there is not is found nowhere
         codes[1] = MESSAGE_KINDS.index(wanted.kind) if wanted.kind in MESSAGE_KINDS else 1 << 16
     if wanted.status is not None:
         codes[2] = max(0, min(wanted.status, 1 << 16))
-    return codes, _needle(host)
+    return codes, prefix
 
 
 def _needle(text: str) -> NDArray[np.uint8]:

@@ -14,7 +14,9 @@ import pytest
 from services.api import conversation, messages
 from services.api.content import TransformedContent
 from shared.columns import (
+    ANALYZER,
     DNS_MESSAGES,
+    FINDING,
     FRAME,
     MESSAGE_OPEN,
     MESSAGE_PARTIAL,
@@ -39,6 +41,7 @@ HEAD = (
     b"Content-Type: text/plain\r\n\r\n"
 )
 ANSWER = HEAD + CHUNKS
+BEACON = b'{"protocol":"beacon","summary":"seen","detail":{}}'
 CHUNKED = 2  # framing of http1
 
 
@@ -160,10 +163,11 @@ def test_a_cursor_holds_while_messages_come_in(api: Api, run_dir: str) -> None:
 @pytest.mark.parametrize(
     ("query", "count"),
     [
-        ({}, 3),
+        ({}, 4),
         ({"protocol": "http1"}, 2),
         ({"protocol": "dns"}, 1),
-        ({"protocol": "beacon"}, 0),
+        ({"protocol": "beacon"}, 1),
+        ({"protocol": "ssh"}, 0),
         ({"kind": "response"}, 1),
         ({"host": "team.lan"}, 1),
         ({"host": "lan"}, 2),
@@ -176,6 +180,9 @@ def test_filters(api: Api, run_dir: str, query: dict[str, str], count: int) -> N
     with site(run_dir) as one:
         stream = exchange(one)
         stream.message(b"A ", b"flag.lan", protocol=DNS_MESSAGES)
+        stream.message(BEACON, protocol=ANALYZER, kind=FINDING)
+        names = {message["protocol"] for message in api.get("/api/messages")["messages"]}
+        assert names == {"http1", "dns", "beacon"}
         assert len(api.get("/api/messages", **query)["messages"]) == count
 
 
@@ -399,14 +406,13 @@ def test_export_as_packets(api: Api, run_dir: str) -> None:
 
 # --------------------------------------------------------------------------------------- faults
 @pytest.mark.parametrize(
-    "what", ["messages", "conversation", "export", "export?format=json", "matches", "content"]
+    "what", ["messages", "conversation", "export", "export?format=json", "content"]
 )
 def test_what_the_shard_has_evicted_is_gone(api: Api, run_dir: str, what: str) -> None:
     with site(run_dir, max_flows=1) as one:
         stream = exchange(one)
         one.stream((0, b"another"), port=1)
-        if what != "matches":
-            assert api.error(f"{stream.path}/{what}", 410)["code"] == "evicted"
+        assert api.error(f"{stream.path}/{what}", 410)["code"] == "evicted"
 
 
 def test_content_that_leaves_while_it_is_read_ends_the_connection(api: Api, run_dir: str) -> None:

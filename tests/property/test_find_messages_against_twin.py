@@ -78,6 +78,7 @@ def test_list_messages(
     st.integers(0, 200),
     st.integers(1, 100),
     st.tuples(*(st.sampled_from([-1, -1, value]) for value in (1, 2, 200))),
+    st.sampled_from([b"", b"", b"GET", b"get /a", b"GET /aflag.team.local:80x"]),
     WORDS,
     WORDS,
     st.integers(1, 9),
@@ -87,17 +88,18 @@ def test_find_messages(
     before: int,
     looks: int,
     wanted: tuple[int, int, int],
+    prefix: bytes,
     host: bytes,
     text: bytes,
     room: int,
 ) -> None:
     tables, ring = filled(found)
     numbers, following = np.zeros(room, np.uint64), np.zeros(1, np.uint64)
+    needles = [np.frombuffer(needle.lower(), np.uint8) for needle in (prefix, host, text)]
     count = find_messages(
-        tables.columns, before, looks, np.array(wanted), np.frombuffer(host.lower(), np.uint8),
-        np.frombuffer(text.lower(), np.uint8), numbers, following,
-    )  # fmt: skip
-    expected = twin.find_messages(ring, KEPT, before, looks, wanted, host, text, room)
+        tables.columns, before, looks, np.array(wanted), *needles, numbers, following
+    )
+    expected = twin.find_messages(ring, KEPT, before, looks, wanted, prefix, host, text, room)
     assert (numbers[:count].tolist(), int(following[0])) == expected
 
 

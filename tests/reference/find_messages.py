@@ -54,6 +54,7 @@ def find_messages(
     before: int,
     looks: int,
     wanted: tuple[int, int, int],
+    prefix: bytes,
     host: bytes,
     text: bytes,
     room: int,
@@ -72,6 +73,7 @@ def find_messages(
                 for want, has in zip(wanted, (one.protocol, one.kind, one.code), strict=True)
             )
             and (not host or is_host(one.name, host))
+            and one.text.lower().startswith(prefix.lower())
             and text.lower() in one.text.lower()
         ):
             found.append(number)

@@ -169,6 +169,8 @@ def test_found_across_streams_newest_first() -> None:
         ({"protocol": "http1"}, [1, 0]),
         ({"protocol": "beacon"}, [3]),
         ({"protocol": "beaco"}, []),
+        ({"protocol": "beacon", "text": "SEEN"}, [3]),
+        ({"protocol": "beacon", "text": "unseen"}, []),
         ({"kind": "response"}, [1]),
         ({"kind": "no such kind"}, []),
         ({"status": 404}, [1]),
@@ -189,7 +191,7 @@ def test_filters(chosen: dict[str, Any], wanted: list[int]) -> None:
     site.add(row, b"GET /flag ", b"team.lan:80")
     site.add(row, b"404 Not Found", kind=RESPONSE, code=404)
     site.add(row, b"A ", b"ns.Team.lan", protocol=DNS_MESSAGES)
-    site.add(row, b"seen ", b"beacon", protocol=ANALYZER)
+    site.add(row, b'{"protocol":"beacon","summary":"seen"}', b"seen", protocol=ANALYZER)
     _, rows, _, _ = site.told("find_messages", filter={"v": 2} | chosen)
     assert rows["ordinal"].tolist() == wanted
 

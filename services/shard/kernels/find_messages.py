@@ -112,6 +112,7 @@ def find_messages(
     before: int,
     looks: int,
     wanted: I64,
+    prefix: U8,
     host: U8,
     text: U8,
     numbers: OutU64,
@@ -119,7 +120,8 @@ def find_messages(
 ) -> int:
     """The newest messages before number `before` that pass; returns how many.
 
-    wanted: (3,) protocol, kind, code; -1 = any. host, text: in lower case; empty = any.
+    wanted: (3,) protocol, kind, code; -1 = any. prefix: what the text begins with; host: its name;
+    text: what is in it; all in lower case, empty = any.
     looks: how many messages are looked at, at most. numbers: filled from the newest on.
     next_before: (1,) where to go on; 0 = there is nothing before.
     """
@@ -142,6 +144,9 @@ def find_messages(
         if message.text + texts < t.state[TEXT_HEAD]:  # newer texts went over it
             length = name = ZERO
         begin = message.text % texts
+        if prefix.size:
+            if length < np.uint64(prefix.size) or not stands_at(t.text, begin, prefix):
+                continue
         if host.size and not is_host(t.text, begin + length - name, name, host):
             continue
         if text.size and not holds(t.text, begin, length, text):
