@@ -83,12 +83,16 @@ class MessageReader:
         return numbers[last], int(oldest[0])
 
     def _found(self, query: MessageSearch) -> tuple[Numbers, int]:
-        wanted, prefix = _codes(query.filter)
+        wanted, words = _codes(query.filter)
         numbers, before = np.zeros(query.limit, np.uint64), np.zeros(1, np.uint64)
         newest = int(self.tables.state[s.MESSAGES])
         start = newest if query.before is None else min(query.before, newest)
-        needles = [_needle(each or "") for each in (prefix, query.filter.host, query.filter.text)]
-        count = find_messages(self.tables.columns, start, LOOKS, wanted, *needles, numbers, before)
+        prefix, host, text = (
+            _needle(each or "") for each in (words, query.filter.host, query.filter.text)
+        )
+        count = find_messages(
+            self.tables.columns, start, LOOKS, wanted, prefix, host, text, numbers, before
+        )
         return numbers[:count], int(before[0])
 
     def told(self, numbers: Numbers, with_headers: bool = True) -> Told:

@@ -95,9 +95,11 @@ def test_find_messages(
 ) -> None:
     tables, ring = filled(found)
     numbers, following = np.zeros(room, np.uint64), np.zeros(1, np.uint64)
-    needles = [np.frombuffer(needle.lower(), np.uint8) for needle in (prefix, host, text)]
+    begins, named, holds = (
+        np.frombuffer(needle.lower(), np.uint8) for needle in (prefix, host, text)
+    )
     count = find_messages(
-        tables.columns, before, looks, np.array(wanted), *needles, numbers, following
+        tables.columns, before, looks, np.array(wanted), begins, named, holds, numbers, following
     )
     expected = twin.find_messages(ring, KEPT, before, looks, wanted, prefix, host, text, room)
     assert (numbers[:count].tolist(), int(following[0])) == expected
