@@ -42,7 +42,8 @@ class RealShard(FakeService):
         chosen = {"max_messages": 4096, "max_stream_content_bytes": 1 << 24} | settings
         self.run, self.index = ShardRun(small(**chosen)), index
         self.run.worker.tables.parses = False  # the test alone fills the ring
-        operations = Operations(Requests(self.run.reader, 65536))
+        worker = self.run.worker
+        operations = Operations(Requests(self.run.reader, 65536, worker.patterns, worker.searches))
         super().__init__(Bus(run_dir).shard_requests(index), operations)
 
 

@@ -8,18 +8,16 @@ from fastapi import APIRouter, Query, Response
 from numpy.typing import NDArray
 from pydantic import Field
 
-from services.api.backend import Backend, Refused, deadline
+from services.api.backend import Backend, deadline
 from services.api.deps import StreamId, TheBackend, TheSettings, json_response
 from services.api.message_rows import DIRECTIONS
 from services.api.models import Body, Count, DirectionName, Micros, StreamIdHex
 from services.api.problems import EVICTED, RESPONSES, UNKNOWN_STREAM
-from services.api.reading import not_there
+from services.api.reading import of_shard
 from services.api.rows import text_of
 from services.api.streams import FoundStream, find_stream
 from shared.columns import MATCH, PATTERN_KINDS
 from shared.flow_key import hex_id
-
-NO_MATCHES = ("disabled", "unknown_op")  # refusals of a shard that looks for no patterns
 
 router = APIRouter()
 
@@ -97,13 +95,7 @@ async def matches_of(
     backend: Backend, stream: FoundStream, limit: int, until: float, after: int = 0
 ) -> Found:
     """The stream's matches behind the first `after`."""
-    args = stream.address | {"limit": limit, "after": after}
-    try:
-        answer = await backend.shard(stream.shard).ask("matches", args, until)
-    except Refused as refused:
-        if refused.refusal.code in NO_MATCHES:
-            return Found(np.empty(0, MATCH), b"", 0, 0)
-        raise not_there(refused, hex_id(stream.address["stream_id"])) from None
+    answer = await of_shard(backend, stream, "matches", until, limit=limit, after=after)
     rows = np.frombuffer(answer.frames[0], MATCH)
     return Found(rows, answer.frames[1], answer.result["total"], answer.result["next"])
 

@@ -1,6 +1,7 @@
 """What is read of streams, from the front: conversation, export, and captures that are uploaded."""
 
 import base64
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,36 @@ def test_an_export_is_what_content_shows(run: Served, rows: list[Row]) -> None:
             assert b"".join(segments) == wanted[direction]
             raw = run.client.get(path, params={"direction": direction})
             assert raw.content == wanted[direction]
+
+
+def test_a_search_finds_every_place(run: Served, rows: list[Row]) -> None:
+    wanted = {
+        (row["stream_id_hex"], direction, at)
+        for row in rows
+        for direction, octets in octets_of(run, row["stream_id_hex"]).items()
+        if not row["gaps"]
+        for at in range(len(octets))
+        if octets.startswith(b"GET /a", at)
+    }
+    begun = run.client.post("/api/search", json={"value": "GET /a"})
+    assert begun.status_code == 201, begun.text
+    path, found = f"/api/search/{begun.json()['search_id']}", set()
+    query: dict[str, str] = {}
+    for _ in range(400):
+        body = run.get(path, **query)
+        found |= {(hit["stream_id_hex"], hit["direction"], hit["start"]) for hit in body["hits"]}
+        query = {"after": body["next_cursor"]}
+        if body["done"]:
+            break
+        time.sleep(0.02)
+    assert body["done"]
+    assert wanted
+    assert found == wanted
+    filtered = run.client.post("/api/search", json={"value": "GET", "filters": {"port": 1}})
+    assert run.get(f"/api/search/{filtered.json()['search_id']}")["hits"] == []
+    wrong = run.client.post("/api/search", json={"value": "(", "kind": "regex"})
+    assert wrong.status_code == 400
+    assert run.client.delete(path).status_code == 200
 
 
 def upload(run: Served, octets: bytes, name: str) -> Row:

@@ -406,7 +406,7 @@ def test_export_as_packets(api: Api, run_dir: str) -> None:
 
 # --------------------------------------------------------------------------------------- faults
 @pytest.mark.parametrize(
-    "what", ["messages", "conversation", "export", "export?format=json", "content"]
+    "what", ["messages", "conversation", "export", "export?format=json", "matches", "content"]
 )
 def test_what_the_shard_has_evicted_is_gone(api: Api, run_dir: str, what: str) -> None:
     with site(run_dir, max_flows=1) as one:
