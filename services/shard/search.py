@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.shard.kernels import sought as p
-from services.shard.kernels.spans import gather_streams
+from services.shard.kernels.retained import gather_streams
 from services.shard.patterns.budget import Purse
 from services.shard.patterns.compiled import Compiled, compile_pattern
 from services.shard.patterns.confirm import Place

@@ -376,8 +376,9 @@ def test_patterns_of_the_coordinator_and_searches(site: Site) -> None:
             lambda: (found := site.ask("search_poll", search="s")[0]).result["done"] and found
         )
         assert [hit["start"] for hit in reply.result["hits"]] == [0, 9]
-        reports = [args["patterns"] for _, args in coordinator.asked if "patterns" in args]
-        eventually(lambda: [args for _, args in coordinator.asked if "patterns" in args][-1])
+        reports = eventually(
+            lambda: [args["patterns"] for _, args in coordinator.asked if args.get("patterns")]
+        )
         assert PatternReport.model_validate(reports[-1][0]).id == 9
         coordinator.patterns = 2, []
         eventually(lambda: (9, 0) in [one for told in coordinator.told for one in told.pairs])

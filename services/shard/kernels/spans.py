@@ -17,13 +17,9 @@ from services.shard.kernels.content import (
     ZERO,
     copy_bytes,
     is_there,
-    list_extents,
     place,
 )
 from services.shard.kernels.sought import (
-    AT_OFFSET,
-    AT_ROW,
-    AT_SIDE,
     BY_SERVICE,
     CUT,
     FILL,
@@ -36,7 +32,7 @@ from services.shard.kernels.sought import (
     PatternColumns,
 )
 from services.shard.kernels.state import GROUPS, ShardColumns
-from shared.columns import CLOSE_SENT, LIVE, MATCH_BYTES, SOUGHT_NOT, U8, U32, U64
+from shared.columns import MATCH_BYTES, SOUGHT_NOT, U8
 from shared.kernels import inlined, kernel
 
 NEWLINE = 10
@@ -334,112 +330,3 @@ def gather_groups(
                 some = groups_of(t, m, row, i, side)
                 gather_side(t, m, payload, some, near, back)
     return int(count)
-
-
-@inlined
-def list_in_order(t: Any, m: Any, row: Any, side: Any) -> Any:
-    """Extents of a direction by logical offset, in `listed`; returns how many."""
-    room: Any = np.int64(m.listed_times.size)
-    starts, lengths = m.listed[:room], m.listed[room : 2 * room]
-    places, times = m.listed[2 * room : 3 * room], m.listed_times
-    which: Any = np.int64(row)
-    of: Any = np.int64(side)
-    found: Any = list_extents(t, which, of, starts, lengths, places, times, m.listed[3 * room :])
-    count = min(found, room)
-    for i in range(count // 2):
-        j = count - 1 - i
-        starts[i], starts[j] = starts[j], starts[i]
-        lengths[i], lengths[j] = lengths[j], lengths[i]
-        places[i], places[j] = places[j], places[i]
-        times[i], times[j] = times[j], times[i]
-    for i in range(1, count):  # nearly in order: only what came too early moves
-        start, length, where, ts_ns = starts[i], lengths[i], places[i], times[i]
-        j = i
-        while j > 0 and starts[j - 1] > start:
-            starts[j], lengths[j] = starts[j - 1], lengths[j - 1]
-            places[j], times[j] = places[j - 1], times[j - 1]
-            j -= 1
-        starts[j], lengths[j], places[j], times[j] = start, length, where, ts_ns
-    return count
-
-
-@kernel
-def gather_streams(
-    t: ShardColumns, m: PatternColumns, rows: U32, stream_ids: U64, limit: int, back: int
-) -> bool:
-    """Spans of all that is retained of the streams at `rows`, at most about `limit` bytes at once.
-
-    Goes on where state[AT_ROW], [AT_SIDE] and [AT_OFFSET] say, and says so itself; a direction that
-    is cut goes on with `back` bytes of what was there. Rows that went to another stream are passed
-    over. Returns whether it came to the end of the list.
-    """
-    reset_spans(m)
-    size = min(np.uint64(m.buffer.size - MATCH_BYTES), np.uint64(limit))
-    room = np.int64(m.listed_times.size)
-    starts, lengths, places = m.listed[:room], m.listed[room:], m.listed[2 * room :]
-    while m.state[AT_ROW] < np.uint64(rows.size):
-        row = np.uint64(rows[m.state[AT_ROW]])
-        side = m.state[AT_SIDE]
-        flow = t.flows[row]
-        if flow.stream_id != stream_ids[m.state[AT_ROW]] or flow.marks & (LIVE | CLOSE_SENT) == 0:
-            m.state[AT_ROW] += ONE
-            m.state[AT_SIDE] = ZERO
-            m.state[AT_OFFSET] = ZERO
-            continue
-        emitted = t.dirs[row * TWO + side].offset
-        if m.wanted[np.uint8(flow.service * 2) + np.uint8(side == flow.client)] != 0 and emitted:
-            count = list_in_order(t, m, row, side)
-            done = m.state[AT_OFFSET]
-            from_here = done - min(done, np.uint64(back))
-            begin = fresh = to = m.state[FILL]
-            origin = ZERO
-            upto = ZERO  # logical offset of buffer[to], when a span is open
-            whole = False
-            for i in range(count):
-                low, high = starts[i], min(starts[i] + lengths[i], emitted)
-                if high <= from_here or high <= low:
-                    continue
-                if to > begin and low != upto:  # a gap
-                    if to > fresh:
-                        add_span(m, row, side, origin, begin, fresh, to, whole, True, False)
-                    begin = fresh = to = m.state[FILL]
-                full = (
-                    to + TWO >= size
-                    or m.state[SPANS] + ONE >= np.uint64(m.spans.size)
-                    or m.state[PIECES] + ONE >= np.uint64(m.pieces.size)
-                )
-                if full:
-                    if to > fresh:
-                        add_span(m, row, side, origin, begin, fresh, to, whole, low != upto, False)
-                    m.state[AT_OFFSET] = max(done, low)
-                    return False
-                skipped = from_here - low if low < from_here else ZERO
-                if to == begin:
-                    origin = low + skipped
-                    whole = skipped == ZERO
-                take = min(high - low - skipped, size - to - ONE)
-                add_piece(m, to, m.listed_times[i])
-                copy_bytes(t.ring8, places[i] + skipped, m.buffer, to, take)
-                begins = low + skipped
-                to += take
-                upto = begins + take
-                if upto <= done:
-                    fresh = to
-                elif begins < done:
-                    fresh = to - (upto - done)
-                if upto < high:
-                    add_span(m, row, side, origin, begin, fresh, to, whole, False, False)
-                    m.state[AT_OFFSET] = upto
-                    return False
-            if to > fresh:
-                over = flow.marks & CLOSE_SENT != 0 or upto < emitted
-                add_span(m, row, side, origin, begin, fresh, to, whole, over, False)
-        m.state[AT_OFFSET] = ZERO
-        if side == ZERO:
-            m.state[AT_SIDE] = ONE
-        else:
-            m.state[AT_SIDE] = ZERO
-            m.state[AT_ROW] += ONE
-        if m.state[FILL] + TWO >= size:
-            return bool(m.state[AT_ROW] == np.uint64(rows.size))
-    return True

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from services.shard.kernels import sought as p
 from services.shard.kernels import state as s
 from services.shard.kernels.matches import begin_again
-from services.shard.kernels.spans import gather_streams
+from services.shard.kernels.retained import gather_streams
 from services.shard.patterns.passes import Pass, fill_wanted, one_pass
 from services.shard.tables import Tables
 from shared.columns import CLOSE_SENT, LIVE, SERVICES
