@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import monotonic
 
 CALL_S = 20e-6  # of one call, ordinary
-BYTE_S = 30e-9  # and of each byte: `regex` looks at 33 MB/s or more
+BYTE_S = 100e-9  # and of each byte: look-arounds and many matches are no endless backtracking
 SHARE = 0.05
 PURSE_S = 0.1
 
