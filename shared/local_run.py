@@ -57,9 +57,10 @@ def run(settings: Settings) -> int:
         if needs_token(settings):
             resolved["api_token"] = new_token()
         stop = Stop()
-        local = Run(settings.model_copy(update=resolved), stop)
         if kernel_cache.is_cold():
-            say("compiling kernels, first run only (about half a minute)")
+            say("compiling kernels, first run only (one or two minutes)")
+            kernel_cache.warm_apart(lambda: stop.requested)
+        local = Run(settings.model_copy(update=resolved), stop)
         try:
             return local.until_the_end()
         finally:

@@ -7,6 +7,7 @@ from services.coordinator.sinks import Sink
 from services.coordinator.team import Team
 from services.coordinator.view import ROWS_MAX, Inventory
 from shared.batch import EventBatch, event_batch
+from shared.columns import EVENT_CLOSE
 from shared.schema import EventsHeader, SchemaError, unpack
 
 EDGE = "events"
@@ -53,11 +54,17 @@ class Merger:
             self._write(told)
 
     def _write(self, told: EventBatch) -> None:
-        """To every sink."""
+        """To every sink. What a stream's last message says comes before its close, which is the
+        last line of a stream."""
+        events, closes = told.events, told.events[:0]
+        if told.messages.size or told.matches.size:
+            over = events["kind"] == EVENT_CLOSE
+            events, closes = events[~over], events[over]
         for sink in self.sinks:
-            sink.put_events(told.events)
+            sink.put_events(events)
             if told.messages.size:
                 sink.put_messages(told.messages, told.message_ends, told.message_text)
             if told.matches.size:
                 names = self.team.patterns.names
                 sink.put_matches(told.matches, told.match_ends, told.match_bytes, names)
+            sink.put_events(closes)

@@ -28,6 +28,7 @@ from services.shard.patterns.engine import PatternEngine
 from services.shard.search import Searches
 from services.shard.tables import Tables
 from shared.batch import EventBatch
+from shared.columns import EVENT_CLOSE
 
 SWEEP_ROWS = 4096  # rows of the table looked at after each batch
 NO_BYTES = np.empty(0, np.uint8)
@@ -122,32 +123,40 @@ class Worker:
         t.state[s.CHUNKS] = 0
 
     def _tell_events(self) -> None:
-        """Streams first: who reads of a message has read of its stream."""
+        """Streams first: who reads of a message has read of its stream. When there are more
+        messages than one message holds, the closes come with the last ones."""
         t = self.tables
         if t.parses:
             self.analyzers.end()
             end_parsers(t.columns)
         matched = self._collect_matches()
-        count = collect_events(t.columns, self.shard)
+        events = t.events[: collect_events(t.columns, self.shard)]
         previews, octets = (int(fill) for fill in t.preview_fill)
-        found = collect_messages(t.columns) if t.parses else 0
-        if count or previews or found or matched:
-            self._tell(
-                EventBatch(
-                    t.events[:count], t.previews[:previews], t.preview_bytes[:octets],
-                    t.told[:found], t.told_ends[:found],
-                    t.told_text[: int(t.state[s.TOLD_TEXT])], **matched,
-                )
-            )  # fmt: skip
+        found = self._collect_messages()
+        closes = events[:0]
+        if found and int(t.state[s.TOLD]) < int(t.state[s.FINISHED]):
+            over = events["kind"] == EVENT_CLOSE
+            events, closes = events[~over], events[over]
+        if events.size or previews or found or matched:
+            told = EventBatch(events, t.previews[:previews], t.preview_bytes[:octets])
+            self._tell(told._replace(**found, **matched))
         t.preview_fill[:] = 0
-        while found and (found := collect_messages(t.columns)):
-            self._tell(
-                EventBatch(
-                    messages=t.told[:found],
-                    message_ends=t.told_ends[:found],
-                    message_text=t.told_text[: int(t.state[s.TOLD_TEXT])],
-                )
-            )
+        while found and (found := self._collect_messages()):
+            self._tell(EventBatch()._replace(**found))
+        if closes.size:
+            self._tell(EventBatch(closes))
+
+    def _collect_messages(self) -> dict[str, NDArray[Any]]:
+        """The next messages to tell; none when all are told."""
+        t = self.tables
+        found = collect_messages(t.columns) if t.parses else 0
+        if not found:
+            return {}
+        return {
+            "messages": t.told[:found],
+            "message_ends": t.told_ends[:found],
+            "message_text": t.told_text[: int(t.state[s.TOLD_TEXT])],
+        }
 
     def _collect_matches(self) -> dict[str, NDArray[Any]]:
         if not self.patterns.active:

@@ -31,7 +31,7 @@ def records(draw: st.DrawFn) -> bytes:
     data = draw(st.binary(max_size=12))
     length = len(data) + draw(st.sampled_from((0,) * 8 + (1, 60000)))
     owner: bytes = draw(questions())
-    return owner + bytes(4) + length.to_bytes(2, "big") + data
+    return bytes(owner + bytes(4) + length.to_bytes(2, "big") + data)
 
 
 @st.composite

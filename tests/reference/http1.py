@@ -25,7 +25,9 @@ HEAD, CONNECT, WEBSOCKET, SIMPLE = 1, 2, 4, 8  # marks of a request
 MOST = 1 << 62  # what a length must stay below
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}"  # RFC 9110 §5.6.2; methods are short
 STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] ([0-9]{3})(?: .*)?", re.DOTALL)
-REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") .+ HTTP/[0-9]\.[0-9]", re.DOTALL)
+REQUEST_LINE = re.compile(
+    rb"(" + TOKEN + rb") (?:.*HTTP/[0-9]\.[0-9]|(?:.* )?HTTP/[0-9]\.)", re.DOTALL
+)
 SIMPLE_LINE = re.compile(rb"GET /[^ ]*", re.DOTALL)
 SPACE = b" \t\r\n"
 

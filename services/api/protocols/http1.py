@@ -31,7 +31,8 @@ def explain(
     detail |= {"status_code": None, "reason": None}
     detail |= _status_line(start, code) if kind == "response" else _request_line(start)
     if kind != "response":
-        detail["host"] = first(headers, "host") or _authority(detail) or name or None
+        host = first(headers, "host")
+        detail["host"] = _authority(detail) or name or None if host is None else host
     detail |= {
         "headers": headers[:HEADERS_MAX],
         "content_length": value if value != NO_LENGTH else None,
@@ -91,7 +92,7 @@ def _request_line(line: str) -> dict[str, Any]:
     """`method SP target SP version`; a target may have spaces in it, HTTP/0.9 has no version."""
     method, _, rest = line.partition(" ")
     target, _, version = rest.rpartition(" ")
-    if not version.startswith("HTTP/"):
+    if not version.startswith("HTTP/") or not target:
         target, version = rest, "HTTP/0.9"
     return {"method": method or None, "target": target.strip() or None, "version": version}
 

@@ -27,7 +27,7 @@ LONGEST_METHOD = np.uint64(32)
 EACH_LF = np.uint64(0x0A0A0A0A0A0A0A0A)
 LOW_BITS, HIGH_BITS = np.uint64(0x7F7F7F7F7F7F7F7F), np.uint64(0x8080808080808080)
 ONES = np.uint64(0x0101010101010101)
-THREE, SEVEN, TOP = np.uint64(3), np.uint64(7), np.uint64(56)
+THREE, SEVEN, EIGHT, TOP = np.uint64(3), np.uint64(7), np.uint64(8), np.uint64(56)
 
 IS_TOKEN = np.zeros(256, np.uint8)  # RFC 9110 §5.6.2
 IS_TOKEN[list(b"!#$%&'*+-.^_`|~0123456789")] = 1
@@ -118,6 +118,20 @@ def says_version(octets: Any, at: Any) -> Any:
 
 
 @inlined
+def ends_in_version(octets: Any, stop: Any) -> Any:
+    """Whether a line of eight bytes or more ends as a request line does. What tools that attack
+    servers get wrong is taken: no space before the version, or no minor number."""
+    if says_version(octets, stop - EIGHT):
+        return True
+    return (
+        octets[stop - EIGHT] == SP
+        and says_http(octets, stop - SEVEN)
+        and is_digit(octets[stop - TWO])
+        and octets[stop - ONE] == np.uint8(46)
+    )
+
+
+@inlined
 def method_length(octets: Any, at: Any, stop: Any) -> Any:
     """Bytes of a method with a space behind it; 0 = there is none."""
     i = at
@@ -151,9 +165,7 @@ def start_line(octets: Any, at: Any, stop: Any) -> Any:
     if is_status_line(octets, at, stop):
         return RESPONSE, 0
     method = method_length(octets, at, stop)  # RFC 9112 §3
-    if method == ZERO or length < method + np.uint64(11):
-        return NO_KIND, 0
-    if octets[stop - np.uint64(9)] != SP or not says_version(octets, stop - np.uint64(8)):
+    if method == ZERO or length < method + EIGHT or not ends_in_version(octets, stop):
         return NO_KIND, 0
     marks = 0
     if method == np.uint64(4) and octets[at] == np.uint8(72):

@@ -183,6 +183,7 @@ def fill(t: Any, event: Any, kind: Any, row: Any, shard: Any, flow: Any) -> Any:
     event.client = flow.client
     event.service = flow.service
     event.service_from = np.uint8(flow.told_by >> 4)
+    event.messages = t.message_count[row]
     event.shard = np.uint8(shard)
     kinds = 0
     for side in range(2):
