@@ -319,5 +319,5 @@ def same(old: Pattern, new: Pattern | None) -> bool:
     """Whether a pattern finds what it found before; its name and color do not matter."""
     return new is not None and all(
         getattr(old, name) == getattr(new, name)
-        for name in ("kind", "value", "direction", "services")
+        for name in ("kind", "value", "direction", "services", "revision")
     )
