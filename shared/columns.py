@@ -175,6 +175,7 @@ DIRECTION = np.dtype(
 Directions = Annotated[NDArray[np.void], "out", DIRECTION]
 # bits of DIRECTION.marks
 SAW_SYN, SAW_FIN, SAW_RST, STARTED, SAW_ACK = 1, 2, 4, 8, 16
+FROM_SYN = 32  # the SYN came before all data: offset 0 is where the direction begins
 # bits of DIRECTION.text
 TEXT_SEEN, TEXT_CONTROL, TEXT_INVALID, TEXT_HEAD = 1, 2, 4, 8  # HEAD: they begin as text
 UTF8_SHIFT = 4

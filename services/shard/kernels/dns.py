@@ -26,6 +26,7 @@ from services.shard.kernels.state import (
 from services.shard.kernels.text import SPACE, put, put_decimal, put_labels, put_word, word_table
 from shared.columns import (
     DNS_MESSAGES,
+    FROM_SYN,
     MESSAGE_COMPLETE,
     MESSAGE_ERROR,
     MESSAGE_GAP,
@@ -40,7 +41,6 @@ from shared.columns import (
     NOTE_TRUNCATED,
     REQUEST,
     RESPONSE,
-    SAW_SYN,
     SERVICES,
     TCP,
     UDP,
@@ -375,7 +375,7 @@ def read_length(t: Any, parser: Any, group: Any, at: Any) -> Any:
 def refuse(t: Any, parser: Any, group: Any, at: Any) -> Any:
     """No DNS at `at`: an error where the direction was seen from its beginning. Always False."""
     row, side = i64(group.flow), i64(group.dir)
-    if t.dirs[row * 2 + side].marks & SAW_SYN and parser.phase[side] & LOOSE == 0:
+    if t.dirs[row * 2 + side].marks & FROM_SYN and parser.phase[side] & LOOSE == 0:
         not_dns(t, row, side, at, at, group.ts_ns)
     give_up(t, parser, side)
     return False

@@ -44,6 +44,7 @@ from shared.columns import (
     ASKED_SIMPLE,
     ASKED_WEBSOCKET,
     CHANGED,
+    FROM_SYN,
     HTTP1,
     HTTP_FRAMINGS,
     MESSAGE_COMPLETE,
@@ -60,7 +61,6 @@ from shared.columns import (
     NOTE_TRUNCATED,
     REQUEST,
     RESPONSE,
-    SAW_SYN,
     SERVICE_BY_PAYLOAD,
     SERVICES,
     WEBSOCKET,
@@ -136,7 +136,7 @@ def write_text(
 @inlined
 def is_whole(t: Any, parser: Any, row: Any) -> Any:
     """Whether the stream was seen from its beginning, without a gap so far."""
-    syns = t.dirs[row * 2].marks & t.dirs[row * 2 + 1].marks & SAW_SYN
+    syns = t.dirs[row * 2].marks & t.dirs[row * 2 + 1].marks & FROM_SYN
     return syns != 0 and parser.work[FLAGS] & LOST == ZERO
 
 

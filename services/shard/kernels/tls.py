@@ -48,6 +48,7 @@ from shared.columns import (
     ALERT,
     CERTIFICATE,
     CLIENT_HELLO,
+    FROM_SYN,
     MESSAGE_COMPLETE,
     MESSAGE_ERROR,
     MESSAGE_GAP,
@@ -60,7 +61,6 @@ from shared.columns import (
     NOTE_LOST,
     NOTE_RECORD,
     NOTE_TOO_LONG,
-    SAW_SYN,
     SERVER_HELLO,
     TLS_RECORDS,
 )
@@ -178,7 +178,7 @@ def refuse(t: Any, parser: Any, group: Any, at: Any) -> Any:
     side = i64(group.dir)
     if parser.work[GOT + side] != 0:
         end_open(t, parser, side, MESSAGE_ERROR, NOTE_RECORD, at)
-    elif parser.phase[side] & LOOSE == 0 and t.dirs[i64(group.flow) * 2 + side].marks & SAW_SYN:
+    elif parser.phase[side] & LOOSE == 0 and t.dirs[i64(group.flow) * 2 + side].marks & FROM_SYN:
         number = open_row(t, group, NO_KIND, at, 0, 0)
         if number != 0:
             close(t, number - ONE, MESSAGE_ERROR, NOTE_RECORD, at)

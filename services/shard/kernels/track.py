@@ -42,6 +42,7 @@ from shared.columns import (
     CLOSED,
     CLOSING,
     FIN,
+    FROM_SYN,
     INDEXED,
     OPEN,
     REASON_CLOSED,
@@ -153,6 +154,7 @@ def tcp_state(t: Any, row: Any, direction: Any, packet: Any) -> Any:
             if mine.marks & STARTED == 0:
                 mine.isn = packet.seq
                 mine.next_seq = np.uint32(packet.seq + np.uint32(1))
+                mine.marks |= np.uint8(FROM_SYN)
             mine.marks |= np.uint8(STARTED | SAW_SYN)
             if flow.told_by & 15 != CLIENT_BY_SYN:
                 flow.told_by = np.uint8((flow.told_by & 0xF0) | CLIENT_BY_SYN)
