@@ -323,14 +323,16 @@ def test_beginnings_are_looked_for_where_they_are_telling() -> None:
 def test_without_hyperscan_it_is_said_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    run = ShardRun(small())  # whatever else is imported by name has been
+
     def missing(name: str) -> None:
         raise ImportError(f"no {name} here")
 
     monkeypatch.setattr("importlib.import_module", missing)
-    run = run_with(text("needle"))
+    run.worker.patterns.set_patterns([text("needle")])
     run.worker.patterns.set_patterns([text("needle"), regex("n.*", 2)])
     run.take([said(b"a needle\n")])
-    assert found(run) == [(2, 2, 8), (1, 2, 8)] or found(run) == [(1, 2, 8), (2, 2, 8)]
+    assert found(run) == [(1, 2, 8), (2, 2, 8)]
     assert sum("without hyperscan" in line for line in caplog.messages) == 1
     monkeypatch.undo()
     assert load_hyperscan() is not None
