@@ -92,7 +92,9 @@ class Patterns:
 
     def __init__(self, matches: Matches, state: StateFile) -> None:
         self.matches, self.state = matches, state
-        self.version = time.time_ns() // 1_000_000
+        self.version = (
+            time.time_ns() // 1000
+        )  # no run changes its patterns a million times a second
         self.all: dict[int, Pattern] = {}
         self._reports: dict[int, dict[int, PatternReport]] = {}  # by shard, then pattern
         self._next = int(state.load(NEXT + KIND).get("", {}).get("id", 1))

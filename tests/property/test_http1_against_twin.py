@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.columns import FIN, RST
@@ -174,7 +174,9 @@ def test_disturbed_conversations(
     for at in data.draw(st.lists(st.integers(0, 100), max_size=3)):
         if len(packets) > 1:
             del packets[at % len(packets)]
-    assert_same_messages(run_of(packets, cuts), packets, MAX_HEADER)
+    run = run_of(packets, cuts)
+    assume(len(run.final()) == 1)  # a SYN that comes late begins another stream
+    assert_same_messages(run, packets, MAX_HEADER)
 
 
 @pytest.mark.property

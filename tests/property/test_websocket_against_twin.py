@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.columns import FIN, RST
@@ -81,9 +81,11 @@ def test_disturbed_talks(
 ) -> None:
     packets = packets_of(in_pieces(turns, not_too_many(turns, sizes)))
     packets = swapped(packets, data.draw(st.lists(st.integers(0, 100), max_size=8)))
-    for at in data.draw(st.lists(st.integers(4, 100), max_size=3)):
+    for at in data.draw(st.lists(st.integers(0, 100), max_size=3)):
         del packets[at % len(packets)]
-    assert_same_messages(run_of(packets, cuts), packets, MAX_HEADER)
+    run = run_of(packets, cuts)
+    assume(len(run.final()) == 1)  # a SYN that comes late begins another stream
+    assert_same_messages(run, packets, MAX_HEADER)
 
 
 @pytest.mark.property
