@@ -40,8 +40,9 @@ def kernel(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """A piece of a kernel, compiled into whichever kernel calls it; never called from Python."""
-    return cast(Function, njit(forceinline=True, **OPTIONS)(function))
+    """A piece of a kernel, compiled into whichever kernel calls it; never called from Python. Not
+    kept by itself: that took 120 MB which nobody read again."""
+    return cast(Function, njit(forceinline=True, **(OPTIONS | {"cache": False}))(function))
 
 
 def numba_type(hint: Any) -> Any:
