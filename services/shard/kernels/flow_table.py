@@ -183,6 +183,20 @@ def key_tag(key: Any) -> Any:
 
 
 @inlined
+def name_ends(row: Any, flow: Any) -> Any:
+    """Who talks, into a row that has the columns of ENDPOINTS."""
+    row.addr_a_hi = flow.addr_a_hi
+    row.addr_a_lo = flow.addr_a_lo
+    row.addr_b_hi = flow.addr_b_hi
+    row.addr_b_lo = flow.addr_b_lo
+    row.port_a = flow.port_a
+    row.port_b = flow.port_b
+    row.proto = flow.proto
+    row.family = flow.family
+    row.client = flow.client
+
+
+@inlined
 def drop_parser(t: Any, row: Any) -> Any:
     """Give the stream's parser back, if it has one."""
     if t.parser_of[row] != 0:

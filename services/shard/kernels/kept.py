@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from services.shard.kernels.flow_table import name_ends
 from services.shard.kernels.sought import (
     ASIDE,
     CANDIDATES,
@@ -102,7 +103,7 @@ def fill_told(t: Any, m: Any, cursor: Any, side: Any, start: Any, end: Any, ts_n
     """The next row of `told`, without its bytes. The caller has made sure of the room."""
     pattern = m.sought[np.uint64(cursor.slot)]
     flow = t.flows[np.uint64(cursor.flow)]
-    told, ends = m.told[m.state[TOLD]], m.told_ends[m.state[TOLD]]
+    told = m.told[m.state[TOLD]]
     told.stream_id = flow.stream_id
     told.start = start
     told.end = end
@@ -113,15 +114,7 @@ def fill_told(t: Any, m: Any, cursor: Any, side: Any, start: Any, end: Any, ts_n
     told.len = np.uint16(0)
     told.dir = np.uint8(side)
     told.kind = pattern.kind
-    ends.addr_a_hi = flow.addr_a_hi
-    ends.addr_a_lo = flow.addr_a_lo
-    ends.addr_b_hi = flow.addr_b_hi
-    ends.addr_b_lo = flow.addr_b_lo
-    ends.port_a = flow.port_a
-    ends.port_b = flow.port_b
-    ends.proto = flow.proto
-    ends.family = flow.family
-    ends.client = flow.client
+    name_ends(m.told_ends[m.state[TOLD]], flow)
     m.state[TOLD] += ONE
     return told
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from services.shard.kernels.flow_table import remember, unlink, victim
+from services.shard.kernels.flow_table import name_ends, remember, unlink, victim
 from services.shard.kernels.inspect import kind_of, preview_again
 from services.shard.kernels.reassembly import flush
 from services.shard.kernels.state import (
@@ -165,22 +165,14 @@ def free_victims(t: ShardColumns, count: int) -> None:
 def fill(t: Any, event: Any, kind: Any, row: Any, shard: Any, flow: Any) -> Any:
     """A snapshot of the stream."""
     event.stream_id = flow.stream_id
-    event.addr_a_hi = flow.addr_a_hi
-    event.addr_a_lo = flow.addr_a_lo
-    event.addr_b_hi = flow.addr_b_hi
-    event.addr_b_lo = flow.addr_b_lo
+    name_ends(event, flow)
     event.first_ns = flow.first_ns
     event.last_ns = flow.last_ns
     event.row = np.uint32(row)
     event.incarnation = flow.incarnation
-    event.port_a = flow.port_a
-    event.port_b = flow.port_b
-    event.proto = flow.proto
-    event.family = flow.family
     event.kind = np.uint8(kind)
     event.reason = flow.reason if kind == EVENT_CLOSE else np.uint8(0)
     event.status = flow.status
-    event.client = flow.client
     event.service = flow.service
     event.service_from = np.uint8(flow.told_by >> 4)
     event.messages = t.message_count[row]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from services.shard.kernels.flow_table import drop_parser
+from services.shard.kernels.flow_table import drop_parser, name_ends
 from services.shard.kernels.http1 import end_http1
 from services.shard.kernels.messages import finish, row_of
 from services.shard.kernels.state import (
@@ -152,16 +152,7 @@ def collect_messages(t: ShardColumns) -> int:
             row.text_len = np.uint16(0)
             row.name_len = np.uint16(0)
         t.state[TOLD_TEXT] = to + length
-        flow, ends = t.flows[np.uint64(message.row)], t.told_ends[count]
-        ends.addr_a_hi = flow.addr_a_hi
-        ends.addr_a_lo = flow.addr_a_lo
-        ends.addr_b_hi = flow.addr_b_hi
-        ends.addr_b_lo = flow.addr_b_lo
-        ends.port_a = flow.port_a
-        ends.port_b = flow.port_b
-        ends.proto = flow.proto
-        ends.family = flow.family
-        ends.client = flow.client
+        name_ends(t.told_ends[count], t.flows[np.uint64(message.row)])
         count += ONE
         t.state[TOLD] += ONE
     if count == np.uint64(0):
