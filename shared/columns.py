@@ -263,8 +263,9 @@ EVENT = np.dtype(
 )
 Events = Annotated[NDArray[np.void], "in", EVENT]
 OutEvents = Annotated[NDArray[np.void], "out", EVENT]
-EVENT_OPEN, EVENT_UPDATE, EVENT_CLOSE = range(3)
-EVENT_KINDS = ("stream_open", "stream_update", "stream_close")
+# a change is an update that only the inventory is told of: no line is written of it
+EVENT_OPEN, EVENT_UPDATE, EVENT_CLOSE, EVENT_CHANGE = range(4)
+EVENT_KINDS = ("stream_open", "stream_update", "stream_close", "stream_change")
 REASON_NONE, REASON_CLOSED, REASON_IDLE, REASON_EVICTED, REASON_END, REASON_REUSED = range(6)
 REASONS = ("", "closed", "idle", "evicted", "end_of_input", "reused")
 

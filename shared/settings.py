@@ -146,7 +146,7 @@ class Settings(BaseModel):
     )
     stream_update_packets: int = setting(
         64,
-        "an open stream is told again after this many packets",
+        "an open stream has a stream_update line after this many packets",
         ("shard",),
         "packets",
         ge=1,
@@ -154,7 +154,7 @@ class Settings(BaseModel):
     )
     stream_update_bytes: int = setting(
         65536,
-        "an open stream is told again after this many bytes",
+        "an open stream has a stream_update line after this many bytes",
         ("shard",),
         "bytes",
         ge=1,

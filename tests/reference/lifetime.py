@@ -45,11 +45,12 @@ class Teller:
         if self.told is None:
             kind = "stream_open"
         elif (
-            changed
-            or packets - self.told[0] >= self.update_packets
+            packets - self.told[0] >= self.update_packets
             or octets - self.told[1] >= self.update_bytes
         ):
             kind = "stream_update"
+        elif changed:
+            kind = "stream_change"
         else:
             return ""
         self.told = packets, octets

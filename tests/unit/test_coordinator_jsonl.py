@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.coordinator.sinks import jsonl
 from services.coordinator.sinks.jsonl import JsonlSink, open_output
-from shared.columns import EVENT
+from shared.columns import EVENT, EVENT_CHANGE, EVENT_CLOSE, EVENT_OPEN
 from shared.errors import UserError
 
 
@@ -172,3 +172,13 @@ def test_a_run_starts_with_an_empty_file_and_goes_on_after_a_restart(target: Pat
         sink.put_events(events(3, first))
         sink.close()
     assert [int(line["stream_id_hex"], 16) for line in lines(target)] == list(range(6))
+
+
+def test_a_change_has_no_line(target: Path) -> None:
+    sink = opened(target)
+    told = events(3)
+    told["kind"] = [EVENT_OPEN, EVENT_CHANGE, EVENT_CLOSE]
+    sink.put_events(told)
+    sink.close()
+    assert [line["event"] for line in lines(target)] == ["stream_open", "stream_close"]
+    assert sink.lines == 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.shard import tables
-from shared.columns import EVENT_CLOSE, EVENT_KINDS, EVENT_OPEN, EVENT_UPDATE
+from shared.columns import EVENT_CHANGE, EVENT_CLOSE, EVENT_KINDS, EVENT_OPEN
 from tests.reference.streams import ACK, FIN, RST, SYN, Packet
 from tests.shard_harness import ShardRun, check_events, check_totals, ends, readable, small
 
@@ -211,10 +211,10 @@ def test_every_change_of_status_is_told() -> None:
     told = [(e["kind"], readable(e)["status"]) for e in run.events()]
     assert told == [
         (EVENT_OPEN, "attempt"),
-        (EVENT_UPDATE, "open"),
-        (EVENT_UPDATE, "closing"),
-        (EVENT_UPDATE, "closed"),
-        (EVENT_UPDATE, "reset"),
+        (EVENT_CHANGE, "open"),
+        (EVENT_CHANGE, "closing"),
+        (EVENT_CHANGE, "closed"),
+        (EVENT_CHANGE, "reset"),
     ]
 
 
@@ -235,8 +235,8 @@ def test_what_fell_quiet_is_told_once() -> None:
     assert kinds(run) == ["open"]
     for _ in range(3):
         run.worker.tick(3 * SECOND)
-    assert kinds(run) == ["open", "update"]
-    assert run.events(EVENT_UPDATE)[0]["stream_bytes"].tolist() == [8, 0]
+    assert kinds(run) == ["open", "change"]
+    assert run.events(EVENT_CHANGE)[0]["stream_bytes"].tolist() == [8, 0]
 
 
 def test_a_stream_of_one_batch_is_opened_and_closed() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from services.coordinator.kernels.jsonl_lines import LINE_MAX, format_events
 from services.coordinator.kernels.match_lines import MATCH_LINE_MAX, NAME_MAX, format_matches
 from services.coordinator.kernels.message_lines import MESSAGE_LINE_MAX, format_messages
+from shared.columns import EVENT_CHANGE
 
 BUFFER_BYTES = 512 * LINE_MAX
 EVENTS_AT_ONCE = BUFFER_BYTES // LINE_MAX
@@ -47,9 +48,10 @@ class RecordLine:
 
 
 class EventLines:
-    """EVENT rows."""
+    """EVENT rows; a change has no line."""
 
     def __init__(self, events: NDArray[np.void]) -> None:
+        events = events[events["kind"] != EVENT_CHANGE]
         self.events, self.size, self.count = events, events.nbytes, events.size
 
     def blocks(self, out: NDArray[np.uint8]) -> Iterator[Block]:

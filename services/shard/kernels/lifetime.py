@@ -29,6 +29,7 @@ from shared.columns import (
     CHANGED,
     CLOSE_SENT,
     CLOSED,
+    EVENT_CHANGE,
     EVENT_CLOSE,
     EVENT_OPEN,
     EVENT_UPDATE,
@@ -225,13 +226,15 @@ def collect_events(t: ShardColumns, shard: int) -> int:
             flow.marks |= np.uint8(CLOSE_SENT)
             t.counters[C_CLOSED] += ONE
             t.counters[C_IDLE] += np.uint64(flow.reason == REASON_IDLE)
-        elif count == first and (
-            flow.marks & CHANGED
-            or np.int64(np.uint32(packets - flow.event_packets)) >= t.config[UPDATE_PACKETS]
-            or np.int64(np.uint32(octets - flow.event_bytes)) >= t.config[UPDATE_BYTES]
-        ):
-            if flow.marks & CLOSE_SENT == 0:
+        elif count == first and flow.marks & CLOSE_SENT == 0:
+            if (
+                np.int64(np.uint32(packets - flow.event_packets)) >= t.config[UPDATE_PACKETS]
+                or np.int64(np.uint32(octets - flow.event_bytes)) >= t.config[UPDATE_BYTES]
+            ):
                 fill(t, t.events[count], EVENT_UPDATE, row, shard, flow)
+                count += 1
+            elif flow.marks & CHANGED:
+                fill(t, t.events[count], EVENT_CHANGE, row, shard, flow)
                 count += 1
         if count > first:
             flow.marks = np.uint8((flow.marks | OPEN_SENT) & (255 - CHANGED))
