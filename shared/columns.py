@@ -428,6 +428,22 @@ Spans = Annotated[NDArray[np.void], "out", SPAN]
 PIECE = np.dtype([("ts_ns", "<i8"), ("at", "<u4"), ("pad", "<u4")], align=True)
 Pieces = Annotated[NDArray[np.void], "out", PIECE]
 
+# The last bytes of a direction that were looked at: what comes next need not fetch them from the
+# content log. 64 bytes.
+TAIL = np.dtype(
+    [
+        ("upto", "<u8"),  # logical offset behind them
+        ("ts_ns", "<i8"),  # of the last one
+        ("armed", "<u8"),  # logical offset up to which a pattern that has begun may go on
+        ("octets", "u1", 38),
+        ("count", "u1"),  # of octets that mean something; they lie at the beginning
+        ("since", "u1"),  # so many of the last ones are of that time, or more
+    ],
+    align=True,
+)
+TAIL_BYTES = 38
+Tails = Annotated[NDArray[np.void], "out", TAIL]
+
 # A pattern, as far as kernels look at it; its place in the column is its slot. 48 bytes.
 SOUGHT = np.dtype(
     [
@@ -442,7 +458,8 @@ SOUGHT = np.dtype(
         ("engaged", "u1"),  # it is looked for in the present pass
         ("aside", "u1"),  # the stream of state[ASIDE] is being looked through from its beginning
         ("kind", "u1"),  # index into PATTERN_KINDS
-        ("pad", "u1", 7),
+        ("at_end", "u1"),  # a match ends where the run does, or before a newline there
+        ("pad", "u1", 6),
         ("reach", "<u4"),  # bytes from the beginning of a match on that decide it
     ],
     align=True,
@@ -591,6 +608,7 @@ for _dtype, _size in (
     (PAIR, 24),
     (SPAN, 32),
     (PIECE, 16),
+    (TAIL, 64),
     (SOUGHT, 48),
     (CURSOR, 80),
     (KEPT, 32),

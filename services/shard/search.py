@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.shard.kernels import sought as p
+from services.shard.kernels import state as s
 from services.shard.kernels.retained import gather_streams
+from services.shard.kernels.spans import NEWLINE
 from services.shard.patterns.budget import Purse
 from services.shard.patterns.compiled import Compiled, compile_pattern
 from services.shard.patterns.confirm import Place
@@ -88,6 +90,7 @@ class Searches:
             self._clock(), done=not rows.size,
         )  # fmt: skip
         fill_wanted(search.wanted, {0: compiled})
+        search.state[[p.ASKED_0, p.ASKED_1]] = self.tables.state[[s.HEAD_0, s.HEAD_1]]
         self.searches[query.search] = search
         return self.told(search, 0)
 
@@ -141,7 +144,7 @@ class Searches:
             "done": search.done and after + len(hits) >= len(search.hits),
             "cancelled": search.cancelled,
             "capped": search.capped,
-            "trouble": search.trouble,
+            "trouble": troubles(search),
         }
 
     # ------------------------------------------------------------------------------- work
@@ -191,7 +194,8 @@ class Searches:
         if search.one.scanner.unaided:
             return list(range(spans.size))
         fill = int(m.state[p.FILL])
-        (_, ends), scanned = search.one.scanner.scan(self.engine.buffer[:fill], spans.size)
+        self.engine.buffer[fill] = NEWLINE
+        (_, ends), scanned = search.one.scanner.scan(self.engine.buffer[: fill + 1], spans.size)
         found = np.searchsorted(spans["begin"], ends, "left").astype(np.int64) - 1
         rest = np.arange(np.searchsorted(spans["end"], scanned), spans.size)
         numbers = np.unique(np.concatenate([found, rest] if scanned < fill else [found]))
@@ -239,3 +243,10 @@ class Searches:
             "context_start": place.origin + low,
             "context": bytes(self.engine.buffer[place.begin + low : place.begin + high]),
         }
+
+
+def troubles(search: Search) -> str:
+    """What a search could not do, in a sentence."""
+    lost = int(search.state[p.LOST])
+    words = f"{lost} streams lost content before they were looked through" if lost else ""
+    return "; ".join(filter(None, (search.trouble, words)))

@@ -1,6 +1,7 @@
 """One shard's work on a batch: track, store, inspect, tell."""
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from services.shard.kernels.parsing import assign_parsers, collect_messages, end
 from services.shard.kernels.tls import parse_tls
 from services.shard.kernels.track import track
 from services.shard.kernels.websocket import parse_websocket
+from services.shard.patterns.budget import Leisure
 from services.shard.patterns.engine import PatternEngine
 from services.shard.search import Searches
 from services.shard.tables import Tables
@@ -32,6 +34,7 @@ from shared.columns import EVENT_CLOSE
 
 SWEEP_ROWS = 4096  # rows of the table looked at after each batch
 NO_BYTES = np.empty(0, np.uint8)
+OF_MATCHES = ("matches", "match_ends", "match_bytes", "pairs")
 
 GAUGES = frozenset(
     {
@@ -57,10 +60,11 @@ class Worker:
         self.analyzers = Analyzers(tables)
         self.patterns = PatternEngine(tables, tables.shards, tell)
         self.searches = Searches(self.patterns)
+        self.leisure = Leisure()
 
     def take(self, packets: NDArray[np.void], payload: NDArray[np.uint8], now_ns: int) -> None:
         """A batch of PACKET rows and the bytes they point into."""
-        t = self.tables
+        t, began = self.tables, monotonic()
         self.now_ns = now_ns
         at = 0
         while at < packets.size:
@@ -71,6 +75,7 @@ class Worker:
                 if not self._has_free_row():
                     self._make_room()
         self.tick(now_ns)
+        self.leisure.spend(monotonic() - began)
 
     def tick(self, now_ns: int) -> None:
         """Time has passed: look for idle streams, and tell what changed."""
@@ -84,7 +89,7 @@ class Worker:
         """What can wait, for about so long, between two batches: searches, and new patterns in
         what is retained. Returns whether something is left to do."""
         searching = self.searches.work(seconds / 2)
-        return self.patterns.retro.work(seconds / 2) or searching
+        return self.patterns.retro.work(seconds / 2, self.leisure.is_there()) or searching
 
     def finish(self) -> None:
         """The input has ended: every stream is closed and told."""
@@ -123,8 +128,8 @@ class Worker:
         t.state[s.CHUNKS] = 0
 
     def _tell_events(self) -> None:
-        """Streams first: who reads of a message has read of its stream. When there are more
-        messages than one message holds, the closes come with the last ones."""
+        """Streams first: who reads of a message or a match has read of its stream. When there are
+        more of them than one message holds, the closes come last."""
         t = self.tables
         if t.parses:
             self.analyzers.end()
@@ -134,13 +139,17 @@ class Worker:
         previews, octets = (int(fill) for fill in t.preview_fill)
         found = self._collect_messages()
         closes = events[:0]
-        if found and int(t.state[s.TOLD]) < int(t.state[s.FINISHED]):
+        more = found and int(t.state[s.TOLD]) < int(t.state[s.FINISHED])
+        if more or len(matched) > 1:
             over = events["kind"] == EVENT_CLOSE
             events, closes = events[~over], events[over]
         if events.size or previews or found or matched:
             told = EventBatch(events, t.previews[:previews], t.preview_bytes[:octets])
-            self._tell(told._replace(**found, **matched))
+            columns = {name: getattr(matched[0], name) for name in OF_MATCHES} if matched else {}
+            self._tell(told._replace(**found, **columns))
         t.preview_fill[:] = 0
+        for rest in matched[1:]:
+            self._tell(rest)
         while found and (found := self._collect_messages()):
             self._tell(EventBatch()._replace(**found))
         if closes.size:
@@ -158,9 +167,9 @@ class Worker:
             "message_text": t.told_text[: int(t.state[s.TOLD_TEXT])],
         }
 
-    def _collect_matches(self) -> dict[str, NDArray[Any]]:
+    def _collect_matches(self) -> list[EventBatch]:
         if not self.patterns.active:
-            return {}
+            return []
         self.patterns.settle()
         return self.patterns.collect()
 

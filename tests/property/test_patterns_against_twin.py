@@ -2,7 +2,7 @@
 however they came, with hyperscan and without it, as they come and afterwards."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import pytest
@@ -10,6 +10,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.shard.patterns import engine
 from services.shard.patterns.scanner import load_hyperscan
 from shared.columns import CLOSE_SENT
 from shared.schema import Pattern
@@ -35,7 +36,19 @@ KINDS: tuple[Literal["regex", "substring", "binary"], ...] = (
     "binary",
 )
 TEXTS = st.text("ab\nAc ", max_size=40) | st.text("ab ", max_size=40)
+OPEN = (
+    "a+b", "(a+)+$", "[ab]+ ", r"\w+c$", "(a|b?)*$", "a.*b", "(?i)[a-b]+C", "a+(?=b)", "(?<=b )a+",
+    r"\ba+\b", "(?m)^a+$", "(a+)b*\\1c", r"a+\Z", "(?s)b.*c",
+)  # fmt: skip
+LONG = st.text("abab\nc ", min_size=40, max_size=400) | st.text("ab", min_size=60, max_size=200)
 LITERALS = ("a", "aa", "ab", "aba", "abcab", "b\na", "é")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_put_off() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "LIVE_PURSE_S", 1e9)
+        yield
 
 
 @st.composite
@@ -201,3 +214,32 @@ def test_new_patterns_are_found_in_what_is_retained(
     patterns_of_run.tell_now()
     assert_matches(run, twin, wanted[1:])
     assert all(run.pairs.get((one, wanted[0].id), 0) == 0 for one in ids)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("hyperscan", [True, False], ids=["hyperscan", "regex"])
+@given(
+    LONG,
+    st.randoms(use_true_random=False),
+    st.lists(st.sampled_from(OPEN), min_size=1, max_size=3, unique=True),
+)
+def test_a_look_back_ends_where_no_match_goes_on(
+    hyperscan: bool, text: str, order: random.Random, values: list[str]
+) -> None:
+    wanted = [Pattern(id=1 + i, name="p", kind="regex", value=v) for i, v in enumerate(values)]
+    run = shard_with(hyperscan)
+    run.worker.patterns.set_patterns(wanted)
+    twin, times = Tracker(limits_of(run.tables)), dict[int, int]()
+    for number, packet in enumerate(cut(order, text.encode(), A, B, TCP)):
+        for offset in range(packet.seq - 100, packet.seq - 100 + len(packet.payload)):
+            times.setdefault(offset, 1 + number)
+        batch = [stamped(packet, number)]
+        run.take(batch)
+        twin.take(batch)
+        assert_matches(run, twin, wanted)
+    run.finish()
+    twin.finish(run.now_ns)
+    assert_matches(run, twin, wanted)
+    assert_told_once(run, twin, wanted)
+    for row, _ in run.matched:
+        assert row["ts_ns"] == times[int(row["end"]) - 1]

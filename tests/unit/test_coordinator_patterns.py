@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.coordinator import patterns
 from services.coordinator.patterns import checked, hexadecimal
 from services.coordinator.shards import RefusedError
+from shared.columns import EVENT_CLOSE, REASONS
 from shared.errors import UserError
 from shared.schema import Pattern, PatternReport
 from shared.team import PATTERNS_MAX, NewPattern, PatternChange
@@ -143,6 +144,18 @@ def test_a_stream_told_by_another_process_counts_from_zero() -> None:
     assert site.extras(1)["match_count"] == 4
     site.tell({"id": 1}, pairs=pairs_of((1, one, 2)))
     assert site.extras(1) == {"match_count": 2, "pattern_ids": [one]}
+
+
+def test_a_row_keeps_its_matches_when_its_stream_leaves_the_shard() -> None:
+    site = TeamSite(capacity=2)
+    one = site.look_for("one")
+    site.tell({"id": 1}, pairs=pairs_of((1, one, 3)))
+    site.tell({"id": 1, "kind": EVENT_CLOSE, "reason": REASONS.index("evicted")})
+    site.tell({"id": 1025})  # another stream of the same row
+    assert site.extras(1) == {"match_count": 3, "pattern_ids": [one]}
+    assert (site.shown(only_matched=True), site.extras(1025)) == ([1], {})
+    site.tell({"id": 3})  # takes its place in the inventory
+    assert (site.shown(only_matched=True), len(site.inventory.matches)) == ([], 0)
 
 
 def test_a_slot_taken_by_another_stream_has_none_of_the_matches() -> None:

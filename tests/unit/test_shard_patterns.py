@@ -1,14 +1,27 @@
 """Patterns in a shard: caps, time, filters, changes, what is told and what is refused."""
 
+from time import thread_time
 from typing import Any
 
 import pytest
 
-from services.shard.patterns.budget import PURSE_S, Purse
+from services.shard.patterns import engine as engine_of_patterns
+from services.shard.patterns import memory
+from services.shard.patterns.budget import (
+    CALL_S,
+    LIVE_PURSE_S,
+    LIVE_SHARE,
+    PURSE_S,
+    SHARE,
+    Leisure,
+    Purse,
+)
 from services.shard.patterns.compiled import compile_pattern
 from services.shard.patterns.highlights import highlights, match_page
 from services.shard.patterns.scanner import load_hyperscan
 from services.shard.patterns.syntax import UnknownError, read
+from shared.batch import EventBatch
+from shared.columns import EVENT_CLOSE, EVENT_OPEN
 from shared.schema import Pattern, PatternReport
 from tests.reference.streams import ACK, FIN, SYN, Packet
 from tests.shard_harness import ShardRun, ends, small
@@ -60,12 +73,22 @@ def look_back(run: ShardRun) -> None:
 def test_a_match_is_told_with_its_time_and_its_bytes() -> None:
     run = run_with(regex("F[A-Z]+="))
     run.take([said(b"xxFLA")])
-    run.take([said(b"GG=yy", 5)])
+    run.take([said(b"GG=YY", 5)])
     assert run.matched == []  # a match without a bound may go on
     run.finish()
     ((row, octets),) = run.matched
     assert octets == b"FLAGG="
     assert (row["start"], row["end"], row["ts_ns"], row["kind"]) == (2, 8, 6, 1)
+
+
+def test_a_match_is_final_before_a_byte_that_its_pattern_cannot_have() -> None:
+    run = run_with(regex("F[A-Z]+="), regex("b+$", 2), regex(r"(?i)a\w*(?=!)", 3))
+    run.take([said(b"xxFLA")])
+    run.take([said(b"GG=, bb Ab!", 5)])
+    told = [(row["pattern"], octets) for row, octets in run.matched]
+    assert told == [(1, b"FLAGG=")]  # the others look at what comes behind
+    run.take([said(b"?...", 16)])
+    assert [octets for _, octets in run.matched] == [b"FLAGG=", b"Ab"]
 
 
 def test_no_more_than_256_bytes_of_a_match_are_told() -> None:
@@ -74,6 +97,12 @@ def test_no_more_than_256_bytes_of_a_match_are_told() -> None:
     run.take([said(b"x.", 300)])
     ((row, octets),) = run.matched
     assert (octets, row["end"] - row["start"]) == (b"x" * 256, 300)
+
+
+def test_an_end_is_seen_at_the_end_of_what_is_scanned() -> None:
+    run = run_with(regex("a$"), regex("b+ ", 2))  # hyperscan alone misses it
+    run.take([said(b"ababbbbaababbabbaaba")])
+    assert found(run) == [(1, 19, 20)]
 
 
 def test_a_match_does_not_go_across_a_gap() -> None:
@@ -90,7 +119,7 @@ def test_what_more_data_changes_is_replaced() -> None:
     run.take([said(b"s abb", 6)])
     assert found(run) == [(1, 0, 2), (1, 8, 11)]
     assert run.pairs[next(iter(run.pairs))[0], 2] == 0
-    assert run.matched == []
+    assert [octets for _, octets in run.matched] == [b"ab"]  # the others may still go on
 
 
 def test_content_that_is_not_retained_is_looked_at_as_it_passes() -> None:
@@ -98,6 +127,37 @@ def test_content_that_is_not_retained_is_looked_at_as_it_passes() -> None:
     run.take([said(b"nee")])
     run.take([said(b"dle", 3)])
     assert found(run) == [(1, 0, 6)]
+
+
+class Ordered(ShardRun):
+    """Notes what was told before its stream was, and after its close."""
+
+    opened: set[int]
+    closed: set[int]
+
+    def _tell(self, told: EventBatch) -> None:
+        ids = told.events["stream_id"]
+        self.opened |= set(ids[told.events["kind"] == EVENT_OPEN].tolist())
+        for rows in (told.matches, told.pairs):
+            assert set(rows["stream_id"].tolist()) <= self.opened - self.closed
+        self.closed |= set(ids[told.events["kind"] == EVENT_CLOSE].tolist())
+        super()._tell(told)
+
+
+def test_more_than_one_message_holds_comes_after_the_opens_and_before_the_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "TOLD_AT_ONCE", 4)
+    monkeypatch.setattr(memory, "PAIRS_AT_ONCE", 2)
+    Ordered.opened, Ordered.closed = set(), set()
+    run = Ordered(small(max_flows=8))
+    run.worker.patterns.set_patterns([text("a"), regex("b+", 2)])
+    for first in (40000, 40006, 40012):  # the last ones drive out the others
+        run.take([said(b"aabbaab", seq=first, port=first + i) for i in range(6)])
+    run.finish()
+    assert len(run.matched) == 18 * 6
+    assert sorted(run.pairs.values()) == [2] * 18 + [4] * 18
+    assert len(run.closed) == 18
 
 
 # ------------------------------------------------------------------------------------------ caps
@@ -125,29 +185,102 @@ def test_all_streams_keep_so_many_and_evicted_ones_make_room() -> None:
 # ------------------------------------------------------------------------------------------ time
 
 
-def test_a_pattern_that_takes_for_ever_is_stopped_and_then_left_out() -> None:
-    run = run_with(regex("(?:a|a)+$|b(?R)?c"), regex("needle", 2))
-    hay = b"a" * 4000 + b"!"
-    for port in range(40000, 40010):
-        run.take([said(hay + b"needle", port=port)])
+EVIL = "(?:a|a)+$|b(?R)?c"
+HAY = b"a" * 4000 + b"!"
+
+
+def at_leisure(run: ShardRun) -> None:
+    """There is time, until nothing is put off any more."""
+    engine = run.worker.patterns
+    while any(fare.skipped for fare in engine.fares.values()):
+        engine.spare = Purse()
+        engine.retro.work(10, idle=True)
+
+
+def test_a_pattern_that_takes_for_ever_is_put_off_and_then_stopped() -> None:
+    run = run_with(regex(EVIL), regex("needle", 2))
+    for port in (40000, 40001, 40002):
+        run.take([said(HAY + b"needle", port=port)])
+    run.take([said(b"a", 4007)])
     slow = report(run)
-    assert slow.timeouts == 1
-    assert slow.skipped == 9
-    assert slow.state == "slow"
-    assert "stopped in 1 streams" in slow.trouble
-    assert report(run, 2).matches == 10
+    assert (slow.timeouts, slow.skipped, slow.state) == (0, 3, "slow")
+    assert "3 put off" in slow.trouble
+    assert report(run, 2).matches == 3
     assert report(run, 2).state == "active"
+    at_leisure(run)
+    slow = report(run)
+    assert (slow.timeouts, slow.skipped, slow.state) == (3, 0, "slow")
+    assert "stopped in 3 streams" in slow.trouble
+
+
+def test_a_match_that_was_put_off_is_found_once_when_there_is_time() -> None:
+    run = run_with(regex(EVIL))
+    run.take([said(b"bc "), said(b"bbcc", port=40001)])
+    assert found(run) == [(1, 0, 2)]
+    purse = run.worker.patterns.fares[0].purse
+    purse.pay(1000.0, 0)
+    run.take([said(b"bc ", 3), said(b"bc", 4, port=40001)])
+    purse.pay(-2000.0, 0)
+    run.take([said(b"bc", 6)])  # stays out until the stream is looked through
+    run.worker.work(0.01)
+    assert (report(run).skipped, found(run)) == (2, [])
+    at_leisure(run)
+    run.finish()
+    assert found(run) == [(1, 0, 2), (1, 3, 5), (1, 6, 8)]
+    assert found(run, 40001) == [(1, 0, 4), (1, 4, 6)]
+    assert sorted((int(row["start"]), octets) for row, octets in run.matched) == [
+        (0, b"bbcc"), (0, b"bc"), (3, b"bc"), (4, b"bc"), (6, b"bc"),
+    ]  # fmt: skip
+    assert report(run).state == "active"
+
+
+def test_what_was_put_off_is_left_out_when_its_stream_leaves() -> None:
+    run = run_with(regex(EVIL), max_flows=2)
+    run.worker.patterns.fares[0].purse.pay(1000.0, 0)
+    for port in (40000, 40001, 40002):
+        run.take([said(b"bc", seq=port, port=port)])
+    run.worker.patterns.retro.work(1, idle=True)
+    assert report(run).skipped == 1
+    run.worker.patterns.set_patterns([])
+    assert not run.worker.patterns.retro.work(1, idle=True)
+
+
+def test_all_patterns_together_have_a_share_of_the_time() -> None:
+    run = run_with(*(regex(EVIL, id) for id in range(1, 11)))
+    engine = run.worker.patterns
+    began = thread_time()
+    for port in range(40000, 40010):
+        run.take([said(HAY, port=port)])
+    assert sum(report(run, id).skipped for id in range(1, 11)) == 100
+    fares = engine.fares.values()
+    assert sum(fare.purse.share for fare in fares) == pytest.approx(LIVE_SHARE)
+    assert sum(fare.purse.most for fare in fares) == pytest.approx(LIVE_PURSE_S)
+    assert thread_time() - began < 10  # 25 s, were each given up once
 
 
 def test_a_purse_fills_with_time() -> None:
     now = [0.0]
-    purse = Purse(lambda: now[0])
+    purse = Purse(clock=lambda: now[0])
     purse.pay(0.001, 100_000)
     assert purse.can_pay()
+    assert purse.worth(0) == pytest.approx(PURSE_S + CALL_S)
     purse.pay(PURSE_S + 0.05, 10)
     assert not purse.can_pay()
     now[0] += 2.0
     assert purse.can_pay()
+    purse.resize(SHARE / 2, PURSE_S / 4)
+    now[0] += 1.0
+    assert purse.worth(0) == pytest.approx(PURSE_S / 4 + CALL_S)
+
+
+def test_there_is_leisure_when_packets_take_little_of_the_time() -> None:
+    now = [0.0]
+    leisure = Leisure(lambda: now[0])
+    for busy, expected in ((0.0, True), (0.4, False), (0.05, True)):
+        leisure.spend(busy)
+        now[0] += 0.6
+        assert leisure.is_there() == expected
+        assert leisure.is_there() == expected
 
 
 # --------------------------------------------------------------------------------------- filters
@@ -209,6 +342,29 @@ def test_a_pattern_that_is_changed_or_gone_takes_its_matches_along() -> None:
     assert set(run.pairs.values()) == {0}
 
 
+def test_a_stream_that_leaves_the_table_keeps_the_counts_that_were_told() -> None:
+    run = run_with(text("a"), max_flows=2)
+    for port in (40000, 40001, 40002):
+        run.take([said(b"aa", seq=port, port=port)])
+    assert list(run.pairs.values()) == [2, 2, 2]
+    assert report(run).matches == 4  # that are kept
+    run.worker.patterns.set_patterns([])
+    assert sorted(run.pairs.values()) == [0, 0, 2]  # the coordinator forgets the pattern itself
+
+
+def test_what_leaves_memory_before_a_new_pattern_came_to_it_is_counted() -> None:
+    run = ShardRun(small(max_stream_content_bytes=1 << 20))
+    run.take([said(b"needle"), said(b"needle", port=40001)])
+    run.worker.patterns.set_patterns([text("needle")])
+    piece = b"x" * 50_000
+    for number in range(40):
+        run.take([said(piece, number * len(piece), 40002)])
+    look_back(run)
+    fared = report(run)
+    assert (fared.matches, fared.skipped, fared.state) == (0, 2, "active")
+    assert fared.trouble == "2 streams lost content before it was looked for"
+
+
 def test_counts_are_told_again_to_a_coordinator_that_lost_them() -> None:
     run = run_with(text("a"))
     run.take([said(b"aa")])
@@ -250,7 +406,8 @@ def test_view_off_means_no_patterns() -> None:
     assert run.matched == []
 
 
-def test_a_hit_in_every_byte_is_bounded() -> None:
+def test_a_hit_in_every_byte_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_of_patterns, "LIVE_PURSE_S", 10.0)  # this is not about time
     run = run_with(regex("(?s)."), regex("a*", 2), max_pattern_matches_per_stream=100)
     run.take([said(b"a" * 60000)])
     run.take([said(b"FIN", 60000, flags=FIN | ACK)])

@@ -53,6 +53,22 @@ def test_hits_come_newest_first_with_what_is_around_them(hyperscan: bool) -> Non
     assert result["hits"][0]["ts_us"] == 2000
 
 
+def test_what_leaves_memory_before_it_is_looked_through_is_counted() -> None:
+    run = ShardRun(small(max_stream_content_bytes=1 << 20))
+    run.take([said(b"needle")])
+    run.take([said(b"two needles", 40001)])
+    run.worker.searches.start(start("needle"))
+    piece = b"x" * 50_000
+    for seq in range(40):
+        run.take([said(piece, 40002, seq * len(piece))])
+    while run.worker.searches.work(1):
+        pass
+    result = run.worker.searches.poll("s", 0)
+    assert (places(result), result["done"]) == ([], True)
+    assert result["trouble"] == "2 streams lost content before they were looked through"
+    assert search(run, start("needle"))["trouble"] == ""  # they had nothing when it was asked
+
+
 @pytest.mark.parametrize("value", ["a+b", "x.*?y", "^b", r"(\w)\1", "(?<=b)a", "a*"])
 def test_hits_are_those_of_regex_across_steps(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import regex

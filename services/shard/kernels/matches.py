@@ -121,8 +121,9 @@ def place_hits(
             continue
         if begins:
             upto = span.origin + (end - np.uint64(span.begin)) + np.uint64(pattern.reach)
-            if upto > m.armed[row * TWO + side]:
-                m.armed[row * TWO + side] = upto
+            tail = m.tails[row * TWO + side]
+            if upto > tail.armed:
+                tail.armed = upto
             continue
         if not again and is_aside(m, row, pattern):
             continue
@@ -130,6 +131,8 @@ def place_hits(
         if at != ZERO and m.cursors[at - ONE].marks & CURSOR_STOPPED:
             continue
         if pattern.how != SOUGHT_EXACT or alone:
+            if pattern.at_end and not alone and end + ONE < np.uint64(span.end):
+                continue
             if alone or end + np.uint64(pattern.after) > np.uint64(span.fresh):
                 if m.state[CANDIDATES] == np.uint64(m.candidates.size):
                     return int(i)
@@ -173,7 +176,8 @@ def replace_matches(t: ShardColumns, m: PatternColumns, found: FoundRows) -> boo
             cursor = m.cursors[at - ONE]
             if candidate.stopped:
                 cursor.marks |= np.uint8(CURSOR_STOPPED)
-            elif m.state[AT_FOUND] == ZERO:
+                drop_provisional(m, at, 1 - side)
+            if m.state[AT_FOUND] == ZERO:
                 drop_provisional(m, at, side)
             while m.state[AT_FOUND] < np.uint64(candidate.count):
                 if not has_room_to_tell(m):
@@ -226,8 +230,11 @@ def forget_streams(m: PatternColumns, rows: U32) -> None:
         m.cursor_of[row] = np.uint32(0)
         m.pending[row * TWO] = np.uint8(0)
         m.pending[row * TWO + ONE] = np.uint8(0)
-        m.armed[row * TWO] = ZERO
-        m.armed[row * TWO + ONE] = ZERO
+        for side in range(2):
+            m.edges[row * TWO + np.uint64(side)] = ZERO
+            tail = m.tails[row * TWO + np.uint64(side)]
+            tail.upto = ZERO
+            tail.armed = ZERO
         m.seen_as[row] = np.uint8(0)
 
 

@@ -6,21 +6,28 @@ import numpy as np
 
 from services.shard.kernels.content import (
     ONE,
+    RING_BIT,
+    THREE,
     ZERO,
     copy_bytes,
+    is_there,
     list_extents,
+    place,
 )
 from services.shard.kernels.sought import (
+    ASKED_0,
+    ASKED_1,
     AT_OFFSET,
     AT_ROW,
     AT_SIDE,
     FILL,
+    LOST,
     PIECES,
     SPANS,
     PatternColumns,
 )
 from services.shard.kernels.spans import add_piece, add_span, reset_spans
-from services.shard.kernels.state import ShardColumns
+from services.shard.kernels.state import RING_0, RING_1, ShardColumns
 from shared.columns import CLOSE_SENT, LIVE, MATCH_BYTES, U32, U64
 from shared.kernels import inlined, kernel
 
@@ -54,6 +61,23 @@ def list_in_order(t: Any, m: Any, row: Any, side: Any) -> Any:
     return count
 
 
+@inlined
+def lost_since(t: Any, m: Any, row: Any) -> Any:
+    """Whether something of a stream was pushed out of the log since what is asked was asked.
+
+    A chain ends at the first extent that was written over, whose reference says when.
+    """
+    for ring in range(2):
+        at = t.flows[row].chain[ring]
+        while is_there(t, at):
+            at = t.ring64[place(t, at) >> THREE]
+        size = np.uint64(t.config[RING_1] if ring else t.config[RING_0])
+        asked = m.state[ASKED_1] if ring else m.state[ASKED_0]
+        if at != ZERO and asked <= (at & ~RING_BIT) - ONE + size:
+            return True
+    return False
+
+
 @kernel
 def gather_streams(
     t: ShardColumns, m: PatternColumns, rows: U32, stream_ids: U64, limit: int, back: int
@@ -62,7 +86,8 @@ def gather_streams(
 
     Goes on where state[AT_ROW], [AT_SIDE] and [AT_OFFSET] say, and says so itself; a direction that
     is cut goes on with `back` bytes of what was there. Rows that went to another stream are passed
-    over. Returns whether it came to the end of the list.
+    over. Those, and streams of which something was pushed out since state[ASKED_0] and [ASKED_1],
+    are counted in state[LOST]. Returns whether it came to the end of the list.
     """
     reset_spans(m)
     size = min(np.uint64(m.buffer.size - MATCH_BYTES), np.uint64(limit))
@@ -73,15 +98,24 @@ def gather_streams(
         side = m.state[AT_SIDE]
         flow = t.flows[row]
         if flow.stream_id != stream_ids[m.state[AT_ROW]] or flow.marks & (LIVE | CLOSE_SENT) == 0:
+            m.state[LOST] += ONE
             m.state[AT_ROW] += ONE
             m.state[AT_SIDE] = ZERO
             m.state[AT_OFFSET] = ZERO
             continue
+        if side == ZERO and m.state[AT_OFFSET] == ZERO and lost_since(t, m, row):
+            m.state[LOST] += ONE
         emitted = t.dirs[row * TWO + side].offset
         if m.wanted[np.uint8(flow.service * 2) + np.uint8(side == flow.client)] != 0 and emitted:
             count = list_in_order(t, m, row, side)
             done = m.state[AT_OFFSET]
             from_here = done - min(done, np.uint64(back))
+            if done != ZERO:
+                at = np.int64(0)
+                while at < count and starts[at] + lengths[at] <= done:
+                    at += 1
+                if at == count or starts[at] > done:  # what comes next is gone
+                    m.state[LOST] += ONE
             begin = fresh = to = m.state[FILL]
             origin = ZERO
             upto = ZERO  # logical offset of buffer[to], when a span is open

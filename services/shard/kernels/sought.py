@@ -16,6 +16,7 @@ from shared.columns import (
     Pieces,
     Soughts,
     Spans,
+    Tails,
 )
 
 
@@ -34,7 +35,9 @@ class PatternColumns(NamedTuple):
     cursor_of: OutU32  # (rows,) 1 + the stream's first cursor; 0 = none
     kept_of: OutU32  # (rows,) matches of the stream that are kept
     pending: OutU8  # (2 * rows,) directions with provisional matches
-    armed: OutU64  # (2 * rows,) logical offsets up to which a pattern that has begun may go on
+    edges: OutU64  # (2 * rows,) see `spans.py`
+    tails: Tails  # (2 * rows,) filled where an edge needs more than one byte
+    alphabet: OutU8  # (256,) bytes that some pattern may match
     order: OutU32  # scratch: groups of one direction, from the newest
     cursors: Cursors
     kept: Kept
@@ -76,12 +79,18 @@ SLOTS = 256  # patterns at a time
     AT_CANDIDATE,  # where `replace_matches` goes on
     AT_FOUND,
     UNSCANNED,  # bytes of groups that did not fit into the buffer
+    ASKED_0,  # heads of the content log's rings when somebody asked for what `gather_streams` does
+    ASKED_1,
+    LOST,  # streams of which something was pushed out since
     SOUGHT_STATE_LEN,
-) = range(25)
+) = range(28)
 
 # `config`, signed
 (
     STREAM_LIMIT,  # kept matches of a stream
     BY_SERVICE,  # some pattern is for services or one side only
+    BEFORE,  # bytes before and behind a match that some pattern depends on
+    AFTER,
+    EDGES,  # there are bytes that no pattern can match
     SOUGHT_CONFIG_LEN,
-) = range(3)
+) = range(6)

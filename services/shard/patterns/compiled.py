@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import regex
 
-from services.shard.patterns.syntax import NEVER, Syntax, UnknownError, read
+from services.shard.patterns.syntax import NEVER, Syntax, UnknownError, literal, read
 from shared.columns import PATTERN_DIRECTIONS, PATTERN_KINDS, SERVICES
 from shared.schema import Pattern
 
 LONGEST = 1 << 16  # a longer bound is as good as none
 LONGEST_VALUE = 1 << 16
 NEAR_BYTES = 256  # a pattern that reaches farther is worth looking for its beginning
+ALL = frozenset(range(256))
 EDGE_BYTES = 2  # behind a head, that an edge in it may look at
 SEPARATORS = str.maketrans("", "", " :_-\t\r\n")
 
@@ -34,11 +35,26 @@ class Compiled:
     head: bytes  # how every match begins; empty = not known
     head_bytes: int  # old data that must lie before new data to see that
     caseless: bool
+    alphabet: bytes  # a match has no other bytes; empty = it may have any
+    at_end: bool  # a match ends where the run does, or before a newline there
 
     @property
     def back(self) -> int:
         """Bytes of old data that must lie before new data."""
         return self.reach - 1 if self.width else self.reach + self.before
+
+    def decided(self, octets: memoryview, upto: int) -> int:
+        """A match that begins before this place is what it is, whatever follows octets[:upto]."""
+        return max(upto - self.reach, self.edge(octets, upto - self.after))
+
+    def edge(self, octets: memoryview, upto: int) -> int:
+        """The last of octets[:upto] that no match goes across; -1 = none within reach."""
+        if not self.alphabet:
+            return -1
+        high = max(0, upto)
+        low = max(0, high - self.reach)
+        left = len(bytes(octets[low:high]).rstrip(self.alphabet))
+        return low + left - 1 if left else -1
 
     @property
     def services(self) -> int:
@@ -91,7 +107,9 @@ def of_literal(pattern: Pattern, octets: bytes) -> Compiled:
     size = len(octets)
     wider = "".join(f"\\x{octet:02x}" for octet in octets).encode()
     exact = regex.compile(regex.escape(octets, special_only=True))
-    return Compiled(pattern, exact, size, size, 0, 0, wider, b"", 0, False)
+    return Compiled(
+        pattern, exact, size, size, 0, 0, wider, b"", 0, False, bytes(set(octets)), False
+    )
 
 
 def of_regex(
@@ -100,7 +118,7 @@ def of_regex(
     try:
         syntax = read(octets)
     except (UnknownError, RecursionError):
-        syntax = Syntax("", "", 0, 0, NEVER, NEVER, NEVER, False, False)
+        syntax = Syntax("", "", 0, 0, NEVER, NEVER, NEVER, False, False, ALL, False)
     before, after = min(syntax.before, window), min(syntax.after, window)
     reach = syntax.high + after if syntax.high <= LONGEST else window
     exact = syntax.plain and syntax.low == syntax.high and 0 < syntax.low <= LONGEST
@@ -111,8 +129,20 @@ def of_regex(
         max(reach, 1),
         max(before, 1),
         after,
-        syntax.wider.encode("latin-1") if syntax.low else b"",
+        wider_of(syntax).encode("latin-1"),
         syntax.head.encode("latin-1") if reach > NEAR_BYTES else b"",
         syntax.head_bytes + max(before, 1) + EDGE_BYTES,
         syntax.caseless,
+        b"" if syntax.octets == ALL else bytes(sorted(syntax.octets)),
+        syntax.at_end,
     )
+
+
+def wider_of(syntax: Syntax) -> str:
+    """What hyperscan looks for. It refuses what may be empty; whatever else that matches ends with
+    a byte of its own, which says something where it ends at the end."""
+    if syntax.low:
+        return syntax.wider
+    if not syntax.at_end or not syntax.octets:
+        return ""
+    return f"[{''.join(literal(octet) for octet in sorted(syntax.octets))}]$"

@@ -2,7 +2,8 @@
 
 A pattern is searched from where it stands in the stream: behind its last final match, or the first
 byte whose match was not decided yet. It sees the bytes before that, so that anchors and
-look-behinds mean what they say.
+look-behinds mean what they say. A pattern that cannot pay for a search is put off: it stops for the
+stream, until that is looked through again when there is time (`retro.py`).
 """
 
 from collections.abc import Mapping
@@ -27,8 +28,9 @@ class Fare:
     """How a pattern fares."""
 
     purse: Purse = field(default_factory=Purse)
-    timeouts: int = 0
-    skipped: int = 0
+    timeouts: int = 0  # streams in which it is given up
+    skipped: int = 0  # streams for which there was no time yet
+    lost: int = 0  # streams that lost content before they could be looked through
 
 
 class Place(NamedTuple):
@@ -70,60 +72,81 @@ class Confirmer:
     def __init__(self, m: p.PatternColumns, most: int) -> None:
         self.m, self.most = m, most
         self.text = m.buffer.data
+        self.put_off: list[tuple[int, int]] = []  # slots and rows, for who has time
 
     def confirm(
-        self, patterns: Mapping[int, Compiled], fares: Mapping[int, Fare]
+        self, patterns: Mapping[int, Compiled], fares: Mapping[int, Fare], spare: Purse | None
     ) -> NDArray[np.void]:
-        """Look at the candidates in the order of the spans; fills their rows, returns matches."""
+        """Look at the candidates in the order of the spans; fills their rows, returns matches.
+
+        spare: pays, where there is time; else each pattern pays for itself.
+        """
         m = self.m
         rows = m.candidates[: int(m.state[p.CANDIDATES])]
-        columns = (rows[name].tolist() for name in ("span", "slot", "resume"))
+        columns = [rows[name].tolist() for name in ("span", "slot", "resume")]
+        used = np.unique(rows["span"])
+        places = dict(zip(used.tolist(), map(Place._make, m.spans[used].tolist()), strict=True))
         answers, carry = Answers(), dict[tuple[int, int, int], int]()
+        stopped = set[tuple[int, int]]()  # rows and slots
         last = None
         for number, slot, resume in sorted(zip(*columns, strict=True)):
             if (number, slot) == last:
                 continue
             last = number, slot
-            fare = fares[slot]
-            if not fare.purse.can_pay():
-                fare.skipped += 1
+            place = places[number]
+            key, which = (place.flow, place.side, slot), (place.flow, slot)
+            if which in stopped:
                 continue
-            place = self._place(number)
-            key = place.flow, place.side, slot
-            first, dropped, stopped = len(answers.starts), 0, False
-            resume = carry.get(key, resume)
-            try:
-                resume, dropped = self._search(patterns[slot], fare, place, resume, answers)
-            except TimeoutError:
-                fare.timeouts += 1
-                stopped = True
-                answers.cut(first)
+            purse = spare or fares[slot].purse
+            first, dropped, resume = len(answers.starts), 0, carry.get(key, resume)
+            limit_s = min(TIMEOUT_S, purse.worth(place.end - place.begin))
+            if spare and limit_s:
+                limit_s = TIMEOUT_S
+            over = limit_s == 0
+            if not over:
+                try:
+                    resume, dropped = self._search(
+                        patterns[slot], purse, limit_s, place, resume, answers
+                    )
+                except TimeoutError:
+                    over = True
+                    answers.cut(first)
+            if over:
+                stopped.add(which)
+                if limit_s == TIMEOUT_S:
+                    fares[slot].timeouts += 1
+                else:
+                    self.put_off.append((slot, place.flow))
             carry[key] = resume
             count = len(answers.starts) - first
-            answers.rows.append((resume, dropped, number, slot, first, count, stopped, PAD))
+            answers.rows.append((resume, dropped, number, slot, first, count, over, PAD))
         m.candidates[: len(answers.rows)] = np.array(answers.rows, m.candidates.dtype)
         m.state[p.CANDIDATES] = len(answers.rows)
         return answers.found()
 
-    def _place(self, number: int) -> Place:
-        return Place(*self.m.spans[number].item())
-
     def _search(
-        self, compiled: Compiled, fare: Fare, place: Place, resume: int, answers: Answers
+        self,
+        compiled: Compiled,
+        purse: Purse,
+        limit_s: float,
+        place: Place,
+        resume: int,
+        answers: Answers,
     ) -> tuple[int, int]:
         """Add the matches of one span from its undecided bytes on. Returns the end of the last
         final one, and how many final ones were too many."""
-        origin, size = place.origin, place.end - place.begin
+        origin, size, old = place.origin, place.end - place.begin, place.fresh - place.begin
         upto = origin + size
-        first = origin if place.whole else origin + min(compiled.before, place.fresh - place.begin)
-        undecided = origin + place.fresh - place.begin - compiled.reach
-        at = max(resume, first, undecided if place.fresh > place.begin else first)
-        decided = upto if place.ended else upto - compiled.reach
         text = self.text[place.begin : place.end]
+        first = origin if place.whole else origin + min(compiled.before, old)
+        at = max(resume, first, origin + compiled.decided(text, old) if old else first)
+        if compiled.at_end:  # and nothing goes across what is no byte of it
+            at = max(at, origin + compiled.edge(text, size - 1))
+        decided = upto if place.ended else origin + compiled.decided(text, size)
         dropped, room = 0, len(answers.starts) + self.most
         began = thread_time()
         try:
-            for match in compiled.regex.finditer(text, at - origin, timeout=TIMEOUT_S):
+            for match in compiled.regex.finditer(text, at - origin, timeout=limit_s):
                 start, end = match.span()
                 if start == end:
                     continue
@@ -138,5 +161,5 @@ class Confirmer:
                 elif final:
                     dropped += 1
         finally:
-            fare.purse.pay(thread_time() - began, max(0, upto - at))
+            purse.pay(thread_time() - began, max(0, upto - at))
         return resume, dropped

@@ -4,6 +4,9 @@ For every batch spans are gathered and scanned once, and hits are placed as matc
 `regex`. Matches of a pattern in a run of contiguous bytes are those of `regex.finditer` over the
 run, empty ones left out, however the run came. A match that more data could change is provisional
 until the data is there, the run is over, or the stream.
+
+What is found while a batch is looked at waits until its streams are told: who reads of a match has
+read of its stream. There is no more of it than matches that are kept.
 """
 
 import logging
@@ -26,7 +29,14 @@ from services.shard.kernels.matches import (
     replace_matches,
     settle_streams,
 )
-from services.shard.kernels.spans import gather_groups
+from services.shard.kernels.spans import NEWLINE, gather_groups
+from services.shard.patterns.budget import (
+    LIVE_PURSE_S,
+    LIVE_SHARE,
+    SPARE_PURSE_S,
+    SPARE_SHARE,
+    Purse,
+)
 from services.shard.patterns.compiled import Compiled, compile_pattern
 from services.shard.patterns.confirm import Confirmer, Fare
 from services.shard.patterns.memory import HOPS_A_BATCH, pattern_columns
@@ -59,11 +69,14 @@ class PatternEngine:
         self.m = pattern_columns(tables, kept, settings.max_pattern_matches_per_stream)
         self.compiled: dict[int, Compiled] = {}  # by slot
         self.fares: dict[int, Fare] = {}
+        self.spare = Purse(SPARE_SHARE, SPARE_PURSE_S)
+        self._waiting: list[EventBatch] = []
         self.trouble: dict[int, str] = {}  # by id, of those that cannot be looked for
         self.live: Pass | None = None
         self.retro = Retro(self)
         self.buffer = self.m.buffer.data
         self._confirmer = Confirmer(self.m, settings.max_pattern_matches_per_stream)
+        self._payer: Purse | None = None
 
     @property
     def active(self) -> bool:
@@ -95,8 +108,14 @@ class PatternEngine:
         ]
         self._retire(gone)
         self.trouble = {}
+        if not self.compiled:
+            self.m.edges[: int(self.tables.state[s.USED_ROWS]) * 2] = 0
+            self.m.tails["upto"][: int(self.tables.state[s.USED_ROWS]) * 2] = 0
         known = {compiled.pattern.id for compiled in self.compiled.values()}
         new = [self._add(pattern) for id, pattern in wanted.items() if id not in known]
+        parts = max(1, len(self.compiled))
+        for fare in self.fares.values():
+            fare.purse.resize(LIVE_SHARE / parts, LIVE_PURSE_S / parts)
         self._prepare(heads=True)
         fill_wanted(self.m.wanted, self.compiled)
         by_service = any(one.services or one.direction for one in self.compiled.values())
@@ -117,12 +136,12 @@ class PatternEngine:
             LOG.warning("pattern %s is not looked for: %s", pattern.id, error)
             return -1
         slot = next(i for i in range(p.SLOTS) if i not in self.compiled)
-        self.compiled[slot], self.fares[slot] = compiled, Fare()
+        self.compiled[slot], self.fares[slot] = compiled, Fare(Purse(LIVE_SHARE, LIVE_PURSE_S))
         row = self.m.sought[slot]
         row["id"], row["width"], row["after"] = pattern.id, compiled.width, compiled.after
         row["services"], row["direction"] = compiled.services, compiled.direction
         row["kind"], row["matches"], row["over_limit"], row["aside"] = compiled.kind, 0, 0, 0
-        row["reach"] = compiled.reach
+        row["reach"], row["at_end"] = compiled.reach, compiled.at_end
         row["how"] = SOUGHT_EXACT if compiled.width else SOUGHT_CONFIRM
         return slot
 
@@ -132,6 +151,11 @@ class PatternEngine:
         if self.compiled:
             self.live = one_pass(self.hyperscan, self.compiled, heads)
             self.m.sought["after"][self.live.scanner.loose] = LOOSE
+            self.m.sought["at_end"][self.live.scanner.loose] = 0
+            self.m.alphabet[:] = self.live.alphabet
+            self.m.config[p.BEFORE] = self.live.before
+            self.m.config[p.AFTER] = self.live.after
+            self.m.config[p.EDGES] = not self.live.alphabet.all()
 
     def _retire(self, slots: Sequence[int]) -> None:
         """Patterns that are not looked for any more: their matches go, and that is told."""
@@ -143,7 +167,7 @@ class PatternEngine:
         at = 0
         while at < int(self.m.state[p.USED_CURSORS]):
             at = drop_retired(self.tables.columns, self.m, at)
-            self.flush()
+            self.tell_now()
 
     # ------------------------------------------------------------------------------- live
     def scan(self, payload: NDArray[np.uint8]) -> None:
@@ -169,9 +193,10 @@ class PatternEngine:
         self.m.sought["engaged"] = 0
         self.m.sought["engaged"][one.slots] = 1
 
-    def look(self, one: Pass, again: bool) -> None:
-        """Find what the gathered spans have of a pass. again: streams are looked through anew."""
-        m = self.m
+    def look(self, one: Pass, again: bool, spare: Purse | None = None) -> None:
+        """Find what the gathered spans have of a pass. again: streams are looked through anew.
+        spare: pays for it."""
+        m, self._payer = self.m, spare
         spans, fill = int(m.state[p.SPANS]), int(m.state[p.FILL])
         if spans == 0:
             return
@@ -181,7 +206,8 @@ class PatternEngine:
             at = pending_candidates(self.tables.columns, m, at, again)
             if at < spans:
                 self._make_room()
-        hits, scanned = one.scanner.scan(self.buffer[:fill], spans)
+        self.buffer[fill] = NEWLINE
+        hits, scanned = one.scanner.scan(self.buffer[: fill + 1], spans)
         self._place(hits, False, again)
         if scanned < fill:
             self._place(self._hits_of_spans(one, scanned), True, again)
@@ -197,7 +223,7 @@ class PatternEngine:
         ends: list[int] = []
         for i in range(int(np.searchsorted(rows["end"], scanned)), rows.size):
             begin, end = int(rows[i]["begin"]), int(rows[i]["end"])
-            found = one.scanner.scan_span(self.buffer[begin - 1 : end + 1])
+            found = one.scanner.scan_span(bytes(self.buffer[begin - 1 : end + 1]) + b"\n")
             slots += found
             ends += [end] * len(found)
         return np.array(slots, np.uint32), np.array(ends, np.uint32)
@@ -215,17 +241,20 @@ class PatternEngine:
         if int(self.m.state[p.CANDIDATES]) == self.m.candidates.size:
             self._confirm()
         else:
-            self.flush()
+            self._put_by()
 
     def _confirm(self) -> None:
         m = self.m
         if not m.state[p.CANDIDATES]:
             return
-        found = self._confirmer.confirm(self.compiled, self.fares)
+        found = self._confirmer.confirm(self.compiled, self.fares, self._payer)
         m.state[p.AT_CANDIDATE] = m.state[p.AT_FOUND] = 0
         while not replace_matches(self.tables.columns, m, found):
-            self.flush()
+            self._put_by()
         m.state[p.CANDIDATES] = 0
+        for slot, row in self._confirmer.put_off:
+            self.retro.put_off(slot, row)
+        self._confirmer.put_off.clear()
 
     # -------------------------------------------------------------------------- telling
     def settle(self) -> None:
@@ -234,40 +263,41 @@ class PatternEngine:
         while at < int(self.tables.state[s.DIRTY]):
             at = settle_streams(self.tables.columns, self.m, at)
             if at < int(self.tables.state[s.DIRTY]):
-                self.flush()
+                self._put_by()
 
-    def collect(self) -> dict[str, NDArray[Any]]:
-        """What is to be told: columns of an `EventBatch`, good until the next call of anything."""
-        m = self.m
-        while not collect_pairs(self.tables.columns, m):
-            self.flush()
-        told, octets, pairs = (int(m.state[i]) for i in (p.TOLD, p.TOLD_BYTES, p.PAIRS))
-        m.state[p.TOLD] = m.state[p.TOLD_BYTES] = m.state[p.PAIRS] = 0
-        if not told and not pairs:
-            return {}
-        return {
-            "matches": m.told[:told], "match_ends": m.told_ends[:told],
-            "match_bytes": m.told_bytes[:octets], "pairs": m.pairs[:pairs],
-        }  # fmt: skip
+    def collect(self) -> list[EventBatch]:
+        """What is to be told, after the streams it is about; good until the next call of anything.
+        More than one only where it is more than one holds."""
+        while not collect_pairs(self.tables.columns, self.m):
+            self._put_by()
+        found, self._waiting = self._waiting, []
+        last = self._take_told()
+        return [*found, last] if last.matches.size or last.pairs.size else found
 
-    def flush(self) -> None:
-        """Tell what there is now."""
+    def _take_told(self) -> EventBatch:
         m = self.m
         told, octets, pairs = (int(m.state[i]) for i in (p.TOLD, p.TOLD_BYTES, p.PAIRS))
         m.state[p.TOLD] = m.state[p.TOLD_BYTES] = m.state[p.PAIRS] = 0
-        if told or pairs:
-            self._tell(
+        return EventBatch(
+            matches=m.told[:told], match_ends=m.told_ends[:told],
+            match_bytes=m.told_bytes[:octets], pairs=m.pairs[:pairs],
+        )  # fmt: skip
+
+    def _put_by(self) -> None:
+        """There is no room for more: what is to be told waits elsewhere."""
+        full = self._take_told()
+        if full.matches.size or full.pairs.size:
+            self._waiting.append(
                 EventBatch(
-                    matches=m.told[:told], match_ends=m.told_ends[:told],
-                    match_bytes=m.told_bytes[:octets], pairs=m.pairs[:pairs],
+                    matches=full.matches.copy(), match_ends=full.match_ends.copy(),
+                    match_bytes=full.match_bytes.copy(), pairs=full.pairs.copy(),
                 )
             )  # fmt: skip
 
     def tell_now(self) -> None:
         """Tell all that changed, outside a batch."""
-        while not collect_pairs(self.tables.columns, self.m):
-            self.flush()
-        self.flush()
+        for one in self.collect():
+            self._tell(one)
 
     def tell_again(self) -> None:
         """Tell how many matches every stream has: a coordinator lost it."""
@@ -306,12 +336,14 @@ class PatternEngine:
             state = "slow"
             words = (
                 f"it takes too long: stopped in {fare.timeouts} streams,"
-                f" {fare.skipped} scans left out"
+                f" {fare.skipped} put off until there is time"
             )
+        if fare.lost:
+            words += f"{words and '; '}{fare.lost} streams lost content before it was looked for"
         return PatternReport(
             id=int(row["id"]), matches=int(row["matches"]), over_limit=int(row["over_limit"]),
-            timeouts=fare.timeouts, skipped=fare.skipped, scanned_bytes=scanned, todo_bytes=todo,
-            state=state, trouble=words,
+            timeouts=fare.timeouts, skipped=fare.skipped + fare.lost, scanned_bytes=scanned,
+            todo_bytes=todo, state=state, trouble=words,
         )  # fmt: skip
 
 

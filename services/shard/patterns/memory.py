@@ -16,6 +16,7 @@ from shared.columns import (
     SERVICES,
     SOUGHT,
     SPAN,
+    TAIL,
 )
 
 BUFFER_BYTES = 8 << 20  # a batch has up to 1 MiB of payload, and may release held data
@@ -46,7 +47,9 @@ def pattern_columns(tables: Tables, kept: int, stream_limit: int) -> p.PatternCo
         cursor_of=zeros(4 * rows).view(np.uint32),
         kept_of=zeros(4 * rows).view(np.uint32),
         pending=zeros(2 * rows),
-        armed=zeros(16 * rows).view(np.uint64),
+        edges=zeros(16 * rows).view(np.uint64),
+        tails=rows_of(TAIL, 2 * rows),
+        alphabet=np.zeros(256, np.uint8),
         order=zeros(4 * tables.groups.size).view(np.uint32),
         cursors=rows_of(CURSOR, kept),
         kept=rows_of(KEPT, kept),

@@ -3,7 +3,8 @@
 Before the new bytes of a direction lie as many of the old as a match may need. For most patterns
 that is their length, but for those without a bound it is the whole window, and in a stream of small
 turns a scan would see all of it with each. So the beginning of such a pattern is looked for too,
-where it is telling, and the far look-back is for directions in which one has begun.
+where it is telling, and the far look-back is for directions in which one has begun. Where a byte
+came since that no pattern can match, all that matters little: `kernels/spans.py`.
 """
 
 from collections.abc import Mapping
@@ -23,25 +24,36 @@ CLIENT, SERVER = PATTERN_DIRECTIONS.index("client"), PATTERN_DIRECTIONS.index("s
 @dataclass(frozen=True)
 class Pass:
     """slots: of its patterns. back: bytes of old data; near: where no headed pattern has begun.
-    confirms: some may be provisional."""
+    confirms: some may be provisional. before, after: bytes around a match that one depends on.
+    alphabet: (256,) bytes that one may match."""
 
     slots: NDArray[np.intp]
     scanner: Scanner
     back: int
     near: int
     confirms: bool
+    before: int
+    after: int
+    alphabet: NDArray[np.uint8]
 
 
 def one_pass(hyperscan: Any, patterns: Mapping[int, Compiled], heads: bool = False) -> Pass:
     """All of these together. heads: look where they begin, to look back far there only."""
     scanner = scanner_for(hyperscan, dict(patterns), heads)
     headed = set(scanner.headed)
+    every = patterns.values()
+    alphabet = np.zeros(256, np.uint8)
+    for one in every:
+        alphabet[list(one.alphabet) or slice(None)] = 1
     return Pass(
         np.array(sorted(patterns), np.intp),
         scanner,
-        max(one.back for one in patterns.values()),
+        max(one.back for one in every),
         max(one.head_bytes if slot in headed else one.back for slot, one in patterns.items()),
-        any(not compiled.width for compiled in patterns.values()),
+        any(not one.width for one in every),
+        max(0 if one.width else one.before for one in every),
+        max(one.after for one in every),
+        alphabet,
     )
 
 

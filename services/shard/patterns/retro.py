@@ -3,11 +3,15 @@
 A stream is looked through from its first retained byte to its last, and what was found meanwhile
 as content came is found again there: so each match is once in the end, whoever found it first.
 While a long stream is halfway, new content is left to this alone.
+
+Streams for which a pattern took too long while packets waited are put off. They are looked through
+in the same way when there is nothing else to do.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 STEP_BYTES = 1 << 19
 JOBS = 64  # that wait; of more rescans are left out and counted
+PUT_OFF = 1 << 16  # streams, for all patterns; more stay left out
+PUT_OFF_A_JOB = 8
 
 
 @dataclass
@@ -38,6 +44,8 @@ class Job:
     ids: NDArray[np.uint64]
     total: int  # bytes, about
     wanted: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(2 * len(SERVICES), np.uint8))
+    asked: tuple[int, int] = (0, 0)  # heads of the content log's rings at that time
+    late: bool = False  # they were put off
     begun: int = 0  # streams
     scanned: int = 0
 
@@ -50,6 +58,7 @@ class Retro:
         self.jobs: deque[Job] = deque()
         self.done: dict[int, int] = {}  # by slot: bytes that were looked through
         self.left_out = 0
+        self._put_off: dict[int, dict[int, int]] = {}  # by slot: ids of streams by row
 
     def begin(self, slots: Sequence[int]) -> None:
         """Look for new patterns in all streams that have content."""
@@ -68,19 +77,53 @@ class Retro:
             dirs = self.engine.tables.dirs["offset"]
             self._add(slots, rows, int(dirs[2 * rows].sum() + dirs[2 * rows + 1].sum()))
 
-    def _add(self, slots: Sequence[int], rows: NDArray[np.uint32], total: int) -> None:
+    def put_off(self, slot: int, row: int) -> None:
+        """A pattern cannot be looked for in a stream now."""
+        waiting = self._put_off.setdefault(slot, {})
+        stream_id = int(self.engine.tables.flows[row]["stream_id"])
+        if waiting.get(row) != stream_id:
+            self.engine.fares[slot].skipped += 1
+            if sum(map(len, self._put_off.values())) < PUT_OFF:
+                waiting[row] = stream_id
+
+    def _take_up(self) -> bool:
+        """Begin with some of what was put off, if there is time for it; whether there is a job."""
+        if not self._put_off or not self.engine.spare.can_pay():
+            return False
+        slot, waiting = next(iter(self._put_off.items()))
+        some = dict(islice(waiting.items(), PUT_OFF_A_JOB))
+        for row in some:
+            del waiting[row]
+        del self._put_off[slot]
+        if waiting:
+            self._put_off[slot] = waiting  # the others have their turn first
+        rows = np.array(list(some), np.uint32)
+        there = self.engine.tables.flows["stream_id"][rows] == np.array(
+            list(some.values()), np.uint64
+        )
+        self.engine.fares[slot].skipped -= int(there.sum())
+        self._add([slot], rows[there], 0, late=True)
+        return bool(self.jobs)
+
+    def _add(
+        self, slots: Sequence[int], rows: NDArray[np.uint32], total: int, late: bool = False
+    ) -> None:
         engine = self.engine
         if not rows.size:
             return
         patterns = {slot: engine.compiled[slot] for slot in slots}
-        ids = engine.tables.flows["stream_id"][rows]
-        job = Job(one_pass(engine.hyperscan, patterns), rows, np.ascontiguousarray(ids), total)
+        ids = np.ascontiguousarray(engine.tables.flows["stream_id"][rows])
+        heads = engine.tables.state[[s.HEAD_0, s.HEAD_1]].tolist()
+        job = Job(one_pass(engine.hyperscan, patterns), rows, ids, total, late=late)
+        job.asked = heads[0], heads[1]
         fill_wanted(job.wanted, patterns)
         self.jobs.append(job)
 
     def forget(self, slots: Sequence[int]) -> None:
         """Patterns that are gone; their slots may have others by now."""
         engine = self.engine
+        for slot in slots:
+            self._put_off.pop(slot, None)
         for job in list(self.jobs) if slots else []:
             left = [int(slot) for slot in job.one.slots if int(slot) not in slots]
             if not left:
@@ -99,10 +142,11 @@ class Retro:
             m.state[i] = 0
         m.sought["aside"] = 0
 
-    def work(self, seconds: float) -> bool:
-        """Go on for about so long; whether something is left to do."""
+    def work(self, seconds: float, idle: bool = False) -> bool:
+        """Go on for about so long; whether something is left to do. idle: nothing else is; what was
+        put off goes on then, about once a heartbeat."""
         until = perf_counter() + seconds
-        while self.jobs:
+        while self.jobs or (idle and self._take_up()):
             self._step(self.jobs[0])
             if perf_counter() >= until:
                 break
@@ -113,6 +157,7 @@ class Retro:
         limit = max(STEP_BYTES, 4 * job.one.back + 4096)
         columns = engine.tables.columns
         m.sought["aside"][job.one.slots] = 1
+        m.state[[p.ASKED_0, p.ASKED_1, p.LOST]] = *job.asked, 0
         over = gather_streams(
             columns, m._replace(wanted=job.wanted), job.rows, job.ids, limit, job.one.back
         )
@@ -122,7 +167,9 @@ class Retro:
         engine.engage(job.one)
         self._begin_streams(job, at + halfway)
         m.state[p.HOPS] = 0
-        engine.look(job.one, again=True)
+        engine.look(job.one, again=True, spare=engine.spare if job.late else None)
+        for slot in job.one.slots.tolist():
+            engine.fares[slot].lost += int(m.state[p.LOST])
         spans = m.spans[: int(m.state[p.SPANS])]
         job.scanned += int(spans["end"].sum(dtype=np.int64) - spans["fresh"].sum(dtype=np.int64))
         if over:

@@ -9,7 +9,9 @@ asked for; a back-reference may be anything. A construct that is not on the list
 UnknownError: such a pattern is looked for with `regex` alone, and its width is taken as unbounded.
 """
 
+import re
 from dataclasses import dataclass
+from functools import cache
 
 NEVER = 1 << 30  # a bound that is none
 MOST_COUNT = 1 << 15
@@ -59,6 +61,8 @@ class Syntax:
     after: int
     plain: bool  # the wider form matches exactly the same, apart from which of several is taken
     caseless: bool
+    octets: frozenset[int]  # a match has no other bytes
+    at_end: bool  # a match ends where the text does, or before a newline there
 
 
 def read(pattern: bytes) -> Syntax:
@@ -71,9 +75,11 @@ def literal(octet: int) -> str:
     return f"\\x{octet:02x}"
 
 
-def one_of(text: str, letters: int = 0) -> Part:
-    """A set of bytes, or a given one."""
-    return Part(text, 1, 1, text, letters)
+@cache
+def members(text: str) -> frozenset[int]:
+    """Bytes of a set."""
+    found = re.compile(text.encode(), re.DOTALL).findall(bytes(range(256)))
+    return frozenset(octet[0] for octet in found)
 
 
 def grouped(opening: str, part: Part) -> Part:
@@ -86,7 +92,9 @@ class Reader:
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.depth = text, 0, 0
-        self.caseless = self.dot_all = False
+        self.caseless = self.dot_all = self.folds = False
+        self.octets: set[int] = set()
+        self.at_end = True
         self.before = self.after = 0
         self.plain = self.gives_back = True
         self.outer: list[Part] = []  # of the last alternative
@@ -98,10 +106,17 @@ class Reader:
             raise UnknownError("an unmatched parenthesis")
         wider = part.least if self.gives_back and not self.after else part.text
         head, head_bytes = self._head() if self.gives_back else ("", 0)
+        if self.folds:
+            self.octets |= set(bytes(self.octets).swapcase())
         return Syntax(
             wider, head, head_bytes, part.low, part.high, self.before, self.after, self.plain,
-            self.caseless,
+            self.caseless, frozenset(self.octets), self.at_end,
         )  # fmt: skip
+
+    def _one_of(self, text: str, letters: int = 0) -> Part:
+        """A set of bytes, or a given one."""
+        self.octets |= members(text)
+        return Part(text, 1, 1, text, letters)
 
     def _head(self) -> tuple[str, int]:
         """The beginning, as far as it is bounded and short."""
@@ -145,6 +160,8 @@ class Reader:
             if set(flags) - set("imsa"):
                 return  # a scoped group, or a flag that is refused there
             self.caseless |= "i" in flags
+            self.folds |= "i" in flags
+            self.at_end &= "m" not in flags
             self.dot_all |= "s" in flags
             self.at = stop + 1
 
@@ -174,6 +191,7 @@ class Reader:
             parts.append(part)
         if self.depth == 0:
             self.outer = parts.copy()
+            self.at_end &= bool(parts) and parts[-1].text == "$"
         letters = sum(part.letters for part in parts)
         while parts and not parts[-1].least:
             parts.pop()
@@ -220,6 +238,8 @@ class Reader:
         self.dot_all = (dot_all or "s" in on) and "s" not in off
         part = self._inner()
         self.dot_all = dot_all
+        self.folds |= "i" in on
+        self.at_end &= "m" not in on
         case = ("i" if "i" in on else "") + ("-i" if minus and "i" in off else "")
         return grouped(f"(?{case}:", part)
 
@@ -253,9 +273,9 @@ class Reader:
         if character == "(":
             return self._group(first)
         if character == "[":
-            return one_of(self._set())
+            return self._one_of(self._set())
         if character == ".":
-            return one_of(ANY if self.dot_all else NOT_NEWLINE)
+            return self._one_of(ANY if self.dot_all else NOT_NEWLINE)
         if character == "^":
             return self._edge("^", 1, 0)
         if character == "$":
@@ -264,7 +284,7 @@ class Reader:
             return self._escape()
         if character in "*+?{":
             raise UnknownError(f"nothing to repeat, {character}")
-        return one_of(literal(ord(character)), letters=1)
+        return self._one_of(literal(ord(character)), letters=1)
 
     def _edge(self, text: str, before: int, after: int) -> Part:
         self.before, self.after = max(self.before, before), max(self.after, after)
@@ -279,12 +299,12 @@ class Reader:
             return self._edge(*edges[letter])
         if letter.lower() in CLASSES:
             negated = "^" if letter.isupper() else ""
-            return one_of(f"[{negated}{CLASSES[letter.lower()]}]")
+            return self._one_of(f"[{negated}{CLASSES[letter.lower()]}]")
         if letter in "123456789":
             if self.at < len(self.text) and self.text[self.at] in DIGITS:
                 raise UnknownError("an octal number or a far group")
             return self._anything()
-        return one_of(literal(self._escaped_byte(letter)), letters=1)
+        return self._one_of(literal(self._escaped_byte(letter)), letters=1)
 
     def _escaped_byte(self, letter: str) -> int:
         if letter in CONTROLS:
