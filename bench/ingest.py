@@ -69,7 +69,7 @@ def clients(given: argparse.Namespace) -> list[Waits]:
 def told(alone: list[Ingest], crowded: list[Ingest]) -> str:
     """The table of packets/s and CPU."""
     lines = [
-        "| run | k packets/s | wall s | CPU s by service | clients' CPU s | changes told | others |",
+        "| run | k packets/s | wall s | CPU s by service | crowd CPU s | changes told | others |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, one in [("alone", a) for a in alone] + [("with clients", c) for c in crowded]:
