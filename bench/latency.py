@@ -4,42 +4,36 @@
 through the API while FILE is ingested, then again when it is done.
 `python -m bench.latency filters [--rows 1000000]` makes a capture of so many one-packet streams
 and asks for a page with each filter, at the coordinator's socket and through the API.
+`python -m bench.latency clients FILE [--clients 50]` ingests FILE with an API that nobody asks and
+with so many clients (`bench.crowd`), in turns.
 
-Both print milliseconds: median, 99th percentile, longest. The contract: a read under load takes
-less than 50 ms, a page of 1 M streams less than 20 ms.
+All print milliseconds: median, 99th percentile, longest. The contract: a read at the shard under
+load takes less than 50 ms, through the API with 50 clients less than 100 ms, a page of 1 M streams
+less than 20 ms; with 50 clients at least 90 % of the packets/s that there are without them.
 """
 
 import argparse
-import http.client
 import json
 import random
-import signal
-import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
-import zmq
 from numpy.typing import NDArray
 
-from bench.probe import Running, clean_environ, flowmate_command, free_port, warm
+from bench.asking import Run, Waits, table
+from bench.ingest import clients
+from bench.probe import warm
 from shared.columns import EVENT
 from shared.flow_key import hex_id
-from shared.schema import Reply, Request, unpack
-from shared.wire import Bus, open_socket
 
 PAUSE_S = 0.002  # between reads, so that they are users and no flood
 READS_A_PAGE = 10
 IDLE_READS = 300
-WAIT_S = 60.0
-DEADLINE_MS = 5000
 DIRECTIONS = ("a_to_b", "b_to_a")
 
 
@@ -55,150 +49,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     pages = commands.add_parser("filters")
     pages.add_argument("--rows", type=int, default=1_000_000)
     pages.add_argument("--times", type=int, default=50, help="each filter so often")
-    for one in (reads, pages):
+    many = commands.add_parser("clients")
+    many.add_argument("capture", type=Path, metavar="FILE")
+    many.add_argument("--clients", type=int, default=50)
+    many.add_argument("--runs", type=int, default=3, help="alone and with clients, so often")
+    for one in (reads, pages, many):
         one.add_argument("--shards", type=int, default=1)
         one.add_argument("--json", type=Path)
     given = parser.parse_args(argv)
-    found = content(given) if given.command == "content" else filters(given)
+    found = {"content": content, "filters": filters, "clients": clients}[given.command](given)
     print(table(found))
     if given.json:
         given.json.write_text(json.dumps([one.summary() for one in found], indent=1) + "\n")
     return 0
-
-
-# ---------------------------------------------------------------------------------- measuring
-@dataclass
-class Waits:
-    """Latencies of one kind of request."""
-
-    name: str
-    ms: list[float] = field(default_factory=list)
-    refused: int = 0  # answered with an error
-    bytes: int = 0
-
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        began = time.perf_counter()
-        yield
-        self.ms.append((time.perf_counter() - began) * 1e3)
-
-    def quantile(self, share: float) -> float:
-        ordered = sorted(self.ms)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-    def summary(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "requests": len(self.ms),
-            "p50_ms": self.quantile(0.5),
-            "p99_ms": self.quantile(0.99),
-            "max_ms": self.quantile(1.0),
-            "refused": self.refused,
-            "bytes": self.bytes,
-        }
-
-    def line(self) -> str:
-        """A row of the table."""
-        one = self.summary()
-        return (
-            f"| {self.name} | {one['requests']} | {one['p50_ms']:.2f} | {one['p99_ms']:.2f}"
-            f" | {one['max_ms']:.2f} | {self.refused} | {self.bytes / 1e6:.1f} |"
-        )
-
-
-def table(found: Sequence[Waits]) -> str:
-    lines = [
-        "| request | n | p50 ms | p99 ms | max ms | refused | MB |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    return "\n".join([*lines, *(one.line() for one in found)])
-
-
-class Peer:
-    """A service's requests socket."""
-
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", address: str) -> None:
-        self._socket = open_socket(context, zmq.REQ, 4)
-        self._socket.setsockopt(zmq.REQ_RELAXED, 1)
-        self._socket.connect(address)
-        self._address = address
-
-    def ask(self, op: str, args: dict[str, Any]) -> tuple[Reply, list[bytes]]:
-        self._socket.send(Request(op=op, args=args).pack())
-        if not self._socket.poll(DEADLINE_MS):
-            raise TimeoutError(f"{self._address} did not answer {op}")
-        frames = self._socket.recv_multipart()
-        return unpack(Reply, frames[0], self._address), frames[1:]
-
-
-class Api:
-    """One kept connection."""
-
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_MS / 1e3)
-
-    def get(self, path: str, **parameters: Any) -> tuple[int, bytes]:
-        self._connection.request("GET", f"{path}?{urlencode(parameters)}")
-        answer = self._connection.getresponse()
-        return answer.status, answer.read()
-
-
-class Run:
-    """flowmate on one capture, with its sockets and its API."""
-
-    def __init__(self, capture: Path, folder: Path, shards: int, *options: str) -> None:
-        folder.mkdir(exist_ok=True)
-        self.port = free_port()
-        bus = Bus(str(folder))
-        words = ["--pcap", str(capture), "--run-dir", str(folder), "--workers", str(shards)]
-        words += ["--api-listen", f"127.0.0.1:{self.port}", "--output", "/dev/null", *options]
-        self._running = Running([*flowmate_command(), *words], clean_environ(), folder)
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.coordinator = Peer(self.context, bus.requests)
-        self.shards = [Peer(self.context, bus.shard_requests(i)) for i in range(shards)]
-        self.api = Api(self.port)
-
-    def __enter__(self) -> "Run":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._running.process.send_signal(signal.SIGINT)
-        ended = self._running.end()
-        self.context.destroy(0)
-        if ended.status:
-            print(ended.stderr, file=sys.stderr)
-
-    def health(self) -> dict[str, Any]:
-        return self.coordinator.ask("health", {})[0].result
-
-    @property
-    def ended(self) -> bool:
-        return self.health()["run_status"] in ("completed", "failed")
-
-    def wait_for_api(self) -> None:
-        deadline = time.monotonic() + WAIT_S
-        while True:
-            if self._running.process.poll() is not None:
-                sys.exit(f"flowmate ended: {self._running.end().stderr}")
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                if time.monotonic() > deadline:
-                    sys.exit("the API did not come up")
-                time.sleep(0.02)
-
-    def wait_for_packets(self) -> None:
-        """Until the first streams are there."""
-        while not self.health().get("totals", {}).get("streams", 0) and not self.ended:
-            time.sleep(0.01)
-
-    def page(self, **query: Any) -> NDArray[np.void]:
-        """EVENT rows of the newest streams."""
-        reply, frames = self.coordinator.ask("streams", {"limit": 100, **query})
-        if reply.error is not None:
-            raise RuntimeError(reply.error.message)
-        return np.frombuffer(frames[0], EVENT)
 
 
 # ------------------------------------------------------------------------------------ content

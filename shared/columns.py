@@ -148,8 +148,20 @@ Flows = Annotated[NDArray[np.void], "out", FLOW]
 OPEN, CLOSING, CLOSED, RESET, ATTEMPT = range(5)
 STATUSES = ("open", "closing", "closed", "reset", "attempt")
 # bits of FLOW.marks
-LIVE, DIRTY, OPEN_SENT, CLOSE_SENT, CHANGED, INDEXED = 1, 2, 4, 8, 16, 32
+LIVE, DIRTY, OPEN_SENT, CLOSE_SENT, CHANGED, INDEXED, FAVORITE, LINKED = (1 << i for i in range(8))
 CLIENT_BY_FIRST, CLIENT_BY_PORT, CLIENT_BY_SYN = range(3)
+
+# What a shard knows of the content of a stream that is or was a favourite (LINKED), for each of the
+# two content rings. 48 bytes.
+LINK = np.dtype(
+    [
+        ("since", "<u8", 2),  # position of its first extent; what is before is not its own
+        ("room", "<u8", 2),  # bytes of its extents, with their headers
+        ("octets", "<u8", 2),  # and without them
+    ],
+    align=True,
+)
+Links = Annotated[NDArray[np.void], "out", LINK]
 
 # One cache line.
 DIRECTION = np.dtype(

@@ -13,6 +13,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from services.shard.search import STREAM_REF
 from shared.batch import event_batch
 from shared.columns import EVENT
 from shared.schema import EventsHeader, Pattern, Reply, Request, unpack
@@ -57,6 +58,7 @@ class Coordinator(threading.Thread):
         self.context: Context = zmq.Context()
         self.told: list[Told] = []
         self.patterns: tuple[int, list[Pattern]] | None = None  # version, list
+        self.favorites: tuple[int, list[tuple[int, int]]] = 0, []  # version, rows with their ids
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.reads = threading.Event()
         self.reads.set()
@@ -93,7 +95,14 @@ class Coordinator(threading.Thread):
             return pack_reply(refusal(self.refuses, "there is no number left"))
         if request.op == "register":
             return pack_reply(Reply(result={"index": 0, "shards": 1, "coordinator": self.id}))
-        result: dict[str, Any] = {"coordinator": self.id, "acked_seq": 0}
+        version, favorites = self.favorites
+        if request.op == "select_rows":
+            assert request.args["filter"] == {"only_favorites": True, "include_hidden": True}
+            rows = np.array(favorites, STREAM_REF)
+            shards = [{"shard": 0, "count": rows.size}] if favorites else []
+            result = {"shards": shards, "total": rows.size, "left_out": 0}
+            return pack_reply(Reply(result=result), [rows.tobytes()] if favorites else [])
+        result = {"coordinator": self.id, "acked_seq": 0, "favorites_version": version}
         if self.patterns is not None:
             version, patterns = self.patterns
             result["patterns_version"] = version

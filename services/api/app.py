@@ -38,8 +38,9 @@ Streams of a run, their content, and what changes while it goes on.
 Ids are 16 hex digits. Times are microseconds since the epoch. A parameter with an empty value
 counts as not given, one that is not known is ignored. Every error has the shape
 `{"error": {"code", "message", "hint"}}`. A request is answered within 2 s; only `/api/live` waits
-longer, and only when asked to. A server with a token wants it with every request, as
-`Authorization: Bearer TOKEN` or as `?token=TOKEN`.
+longer, and only when asked to. A body of JSON has a bound, behind which it is refused with 413. A
+server with a token wants it with every request, as `Authorization: Bearer TOKEN` or as
+`?token=TOKEN`.
 """
 
 RESOURCES = (

@@ -9,16 +9,19 @@ from services.api.backend import Backend
 from services.api.feed import Feed
 from shared.settings import Settings
 
+# Coroutines, though they wait for nothing: FastAPI sends plain functions through a thread, which is
+# 0.2 ms of each request.
 
-def _backend(request: Request) -> Backend:
+
+async def _backend(request: Request) -> Backend:
     return cast(Backend, request.app.state.backend)
 
 
-def _feed(request: Request) -> Feed:
+async def _feed(request: Request) -> Feed:
     return cast(Feed, request.app.state.feed)
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 

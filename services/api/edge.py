@@ -3,11 +3,14 @@
 import logging
 import time
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.auth import READING
 from services.api.metrics import OTHER, Metrics
-from services.api.problems import internal_fault, problem_response
+from services.api.problems import BODY_MAX, internal_fault, problem_response
 
+UNBOUNDED = frozenset({"/api/captures"})  # its route bounds what it takes, and keeps it on disk
 HEADERS = [
     (
         b"content-security-policy",
@@ -22,7 +25,7 @@ log = logging.getLogger("api")
 
 
 class Edge:
-    """Counts each request, adds the security headers, and lets no exception out.
+    """Counts each request, bounds its body, adds the security headers, and lets no exception out.
 
     HEAD is answered as GET, without the body (RFC 9110 §9.3.2): no route needs to know it.
     """
@@ -45,6 +48,8 @@ class Edge:
 
         method, query = scope["method"], without_blanks(scope["query_string"])
         scope = {**scope, "query_string": query}
+        if method not in READING and scope["path"] not in UNBOUNDED:
+            receive = bounded(receive, scope)
         if method == "HEAD":
             scope["method"], send = "GET", bodiless(send)
         try:
@@ -55,6 +60,25 @@ class Edge:
                 await problem_response(internal_fault())(scope, receive, respond)
         finally:
             self._metrics.request(_route(scope), status or 500, time.perf_counter() - started)
+
+
+def bounded(receive: Receive, scope: Scope) -> Receive:
+    """A body of BODY_MAX octets at most: whoever reads a longer one meets a 413, at once where its
+    length is declared, else when so much has come."""
+    declared = dict(scope["headers"]).get(b"content-length", b"")
+    is_long = declared.isdigit() and int(declared[:20]) > BODY_MAX
+    came = 0
+
+    async def more() -> Message:
+        nonlocal came
+        if not is_long:
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came <= BODY_MAX:
+                return message
+        raise HTTPException(413)
+
+    return more
 
 
 def bodiless(send: Send) -> Send:

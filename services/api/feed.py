@@ -2,7 +2,9 @@
 
 What the coordinator publishes only rings a bell: the log itself is then read on from where the
 window ends. So a message that was dropped on the way, a late start, and a coordinator that was
-restarted are all the same case, and any number of clients costs the coordinator one copy.
+restarted are all the same case, and any number of clients costs the coordinator one copy. A change
+that comes after a rest is told at once, those of a busy run twice a second: whoever waits is woken
+for each look, and 50 clients that are woken ten times a second take a third of a core.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ from services.api.problems import Problem, internal_fault
 from services.api.window import Window
 
 PAGE = 1024  # deltas read at a time
+REST_S = 0.5  # between two looks: what comes meanwhile is told together
 IDLE_S = 1.0  # the log is looked at this often when no bell rings
 WINDOW_BYTES = 64 << 20
 WAITING_MAX = 1024  # clients that may wait at a time
@@ -48,6 +51,7 @@ class Feed:
         self._coordinator: str | None = None
         self._trouble: Problem | None = backend.coordinator.unavailable("has not answered yet")
         self._bell = asyncio.Event()
+        self._hurry = asyncio.Event()  # somebody knows that there is more
         self._look = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -102,6 +106,7 @@ class Feed:
         for _ in range(2):  # a look that is under way may be too early, the one after is not
             if cursor > self.window.latest and not self.closed:
                 self._bell.set()
+                self._hurry.set()
                 await self.next_look(until - asyncio.get_running_loop().time())
         if self._trouble is not None:
             raise self._trouble
@@ -148,7 +153,11 @@ class Feed:
                 self._trouble = internal_fault()
             self._tell()
             with suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_S):
+                async with asyncio.timeout(REST_S):
+                    await self._hurry.wait()
+            self._hurry.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_S - REST_S):
                     await self._bell.wait()
 
     def _tell(self) -> None:

@@ -4,16 +4,25 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from services.api.problems import BODY_MAX
+
 Schema = dict[str, Any]
+TOO_LONG = {
+    "description": f"the body is longer than {BODY_MAX} bytes: `too_long`",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}},
+}
 
 
 class Described(FastAPI):
-    """An app whose description says that an empty query parameter counts as absent."""
+    """An app whose description says that an empty query parameter counts as absent, and that a body
+    is bounded."""
 
     def openapi(self) -> Schema:
         if self.openapi_schema is None:
             for operations in super().openapi()["paths"].values():
                 for operation in operations.values():
+                    if "requestBody" in operation:
+                        operation["responses"].setdefault("413", TOO_LONG)
                     for parameter in operation.get("parameters", []):
                         _describe(parameter)
         return super().openapi()

@@ -14,6 +14,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+BODY_MAX = 1 << 18  # octets of a request's JSON; the longest that means something has half of that
+
 
 class ErrorDetail(BaseModel):
     """Why a request was not answered."""
@@ -132,6 +134,8 @@ async def _of_http(request: Request, error: Exception) -> Response:
     path, method = request.url.path, request.method
     if error.status_code == 404:
         problem = Problem(404, "not_found", f"no such route: {path}", "see /api/openapi.json")
+    elif error.status_code == 413:
+        problem = Problem(413, "too_long", f"a body may have {BODY_MAX} bytes at most")
     elif error.status_code == 405:
         problem = Problem(405, "method_not_allowed", f"{path} has no {method}")
         allowed = ", ".join(with_head((error.headers or {}).get("Allow", "")))

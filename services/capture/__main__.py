@@ -3,7 +3,6 @@
 import sys
 import time
 import uuid
-from pathlib import Path
 
 import zmq
 
@@ -13,6 +12,7 @@ from services.capture.dump import Dump
 from services.capture.pump import Pump
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
+from services.capture.turns import LOOK_S, in_turns
 from services.capture.uploads import Uploads
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
 from shared.metrics import Stats, serve
@@ -27,13 +27,13 @@ SLOT_BYTES = 1 << 20  # payload of a batch; the longest payload that is not cut
 FLUSH_BATCHES = 64  # a lane that fills slowly is sent after this many batches of the reader
 TOPOLOGY_MS = 100
 SETTLE_S, WAIT_MS = 4.0, 100  # after a signal, for the last batches to be taken
-LOOK_S = 0.2  # between two looks for uploads
+UPLOAD = "upload"  # kind of a source
 UPLOADS_REPORTED = 256  # of those that were read the newest are reported
 ENDED = ("completed", "failed")
 
 
 class Capture:
-    """Reads the sources one after the other and pumps them to the shards."""
+    """Reads the sources one after the other, uploads in between, and pumps them to the shards."""
 
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self.settings, self.stop = settings, stop
@@ -50,7 +50,7 @@ class Capture:
         )
         self.opened = len(self.sources)
         self.uploads = Uploads(settings)
-        self._upload: Path | None = None  # the next one to be read
+        self._times: dict[str, int] = {}  # ns, of the last packet of each source that is read
         self.ended = False  # the shards were told so
         self.filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
         self.reports = open_socket(self.context, zmq.PUSH, 16)
@@ -76,9 +76,9 @@ class Capture:
         if own:
             self._read_all(own)
             self._end()
-        while self._await_upload():
+        while (upload := self._await_upload()) is not None:
             self._go_on()
-            self._read_all([])
+            self._read_all([upload])
             self._end()
         if not self.ended:  # nothing was given, and nothing came
             self._end()
@@ -87,38 +87,39 @@ class Capture:
         return EXIT_NOTHING_READ if failed else EXIT_OK
 
     def _read_all(self, sources: list[PacketSource]) -> None:
-        """These sources, and then what was uploaded meanwhile."""
+        """These sources, and then what was uploaded meanwhile and is not read yet."""
         try:
             for source in sources:
                 self._read(source)
-            while not self.stop.requested and (path := self._upload or self.uploads.next()):
-                self._upload = None
-                self._read_upload(path)
+            while not self.stop.requested and (upload := self._next_upload()):
+                self._read(upload)
             self.router.flush()
         except StoppedError:
             self.log.warning("stopped while a shard was full; its last batch was not taken")
 
-    def _read_upload(self, path: Path) -> None:
+    def _next_upload(self) -> PacketSource | None:
+        """The next upload as a source."""
+        path = self.uploads.next()
+        if path is None:
+            return None
         (source,) = open_captures([str(path)], self.settings.batch_size, index=self.opened)
         self.opened += 1
-        source.state.name, source.state.kind = path.name, "upload"
-        done = [each for each in self.sources if each.state.kind == "upload"]
+        source.state.name, source.state.kind = path.name, UPLOAD
+        done = [each for each in self.sources if each.state.kind == UPLOAD]
         if len(done) >= UPLOADS_REPORTED:
             self.sources.remove(done[0])
         self.sources.append(source)
-        self._read(source)
-        self.uploads.done(path)
+        return source
 
-    def _await_upload(self) -> bool:
-        """Wait for the next one. False when told to stop, or when there will be none."""
+    def _await_upload(self) -> PacketSource | None:
+        """Wait for the next one. None when told to stop, or when there will be none."""
         while self.uploads.taken and not self.stop.requested:
-            self._upload = self.uploads.next()
-            if self._upload is not None:
-                return True
+            if (upload := self._next_upload()) is not None:
+                return upload
             if not self.ended:
                 self._report("report")
             self.stop.wait(LOOK_S)
-        return False
+        return None
 
     def _go_on(self) -> None:
         """Have the coordinator know that the end was not the last one, before packets come."""
@@ -136,23 +137,32 @@ class Capture:
             self.stop.wait(0.02)
 
     def _read(self, source: PacketSource) -> None:
+        """A source to its end; where that may be far, uploads in between."""
         turn = 0
-        while not self.stop.requested and self._room():
-            batch = source.read()
+        for each, batch in in_turns(source, self._next_upload):
             if batch is None:
-                break
-            self._take(batch)
+                self._over(each)
+                continue
+            self._take(each, batch)
             turn += 1
             if turn % FLUSH_BATCHES == 0 or not batch.records.size:
                 self.router.flush()
             if time.monotonic() - self.reported > REPORT_S:
                 self._report("report")
+            if self.stop.requested or not self._room():
+                break
         source.close()
+
+    def _over(self, source: PacketSource) -> None:
+        source.close()
+        self._times.pop(source.state.name, None)
+        if source.state.kind == UPLOAD:
+            self.uploads.done(source.state.name)
 
     def _room(self) -> bool:
         return not self.settings.max_packets or self.pump.packets < self.settings.max_packets
 
-    def _take(self, batch: Batch) -> None:
+    def _take(self, source: PacketSource, batch: Batch) -> None:
         if self.filter is not None:
             kept = self.filter.apply(batch)
             self.filtered += batch.records.size - kept.records.size
@@ -161,6 +171,10 @@ class Capture:
             left = self.settings.max_packets - self.pump.packets
             batch = batch._replace(records=batch.records[:left])
         self.pump.take(batch)
+        if batch.records.size:
+            # of what is read at a time the earliest: nobody's streams fall idle by another's time
+            self._times[source.state.name] = self.router.now_ns
+            self.router.now_ns = min(self._times.values())
 
     # --------------------------------------------------------------------------- others
     def _meet_shards(self) -> bool:

@@ -34,12 +34,12 @@ class Uploads:
                 return path
         return None
 
-    def done(self, path: Path) -> None:
+    def done(self, name: str) -> None:
         """Make room for others, in the run's own folder."""
         if not self._removes:
             return
         try:
-            path.unlink()
-            self._given.discard(path.name)
+            (self._folder / name).unlink()
+            self._given.discard(name)
         except OSError as error:
-            log.warning("%s cannot be removed: %s", path, error.strerror)
+            log.warning("%s cannot be removed: %s", self._folder / name, error.strerror)

@@ -54,6 +54,7 @@ class Annotations:
     def __init__(self, inventory: Inventory, state: StateFile) -> None:
         self.inventory, self.state = inventory, state
         self.favorites_max = max(1, min(FAVORITES_MAX, inventory.capacity // 2))
+        self.favorites_version = 0  # grows when shards must be told other ones
         self._noted: dict[int, Notes] = {}
         self._size = 0
         self._tagged: dict[str, NDArray[np.uint64]] = {}  # remembered until a tag changes
@@ -139,6 +140,8 @@ class Annotations:
             marks = marks & ~k.HIDDEN | k.BY_HAND | (k.HIDDEN if notes.hidden else 0)
         elif self.inventory.marks[slot] & k.BY_HAND:
             marks &= ~k.HIDDEN  # the rules would have shown it
+        # also when it was one: another process may have told it, in another row
+        self.favorites_version += bool((marks | int(self.inventory.marks[slot])) & k.FAVORITE)
         self.inventory.marks[slot] = marks
 
     def _favorites(self) -> int:

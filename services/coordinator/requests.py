@@ -155,6 +155,7 @@ class Requests:
             "coordinator": self._coordinator,
             "acked_seq": acked,
             "patterns_version": version,
+            "favorites_version": self.team.annotations.favorites_version,
         }, ()
 
     def _topology(self, args: dict[str, Any]) -> Answer:

@@ -7,11 +7,14 @@ import time
 import uuid
 from typing import Any, Literal
 
+import numpy as np
 import zmq
 from pydantic import ValidationError
 
 from services.shard.content import ContentReader
+from services.shard.favorites import NONE, Favorites
 from services.shard.requests import Requests
+from services.shard.search import STREAM_REF
 from services.shard.tables import Tables
 from services.shard.worker import GAUGES, Worker
 from shared.batch import EventBatch
@@ -51,6 +54,8 @@ class Shard:
         self.snapshot = False
         self.leave_by = float("inf")
         self.patterns_version = 0
+        self.favorites_version = 0
+        self.favorites_asked = 0  # the version that the next list is of, or older than
 
     # ----------------------------------------------------------------------------- start
     def register(self) -> bool:
@@ -70,14 +75,15 @@ class Shard:
             reply = self._reply() if self.control.poll(int(REGISTER_RETRY_S * 1000)) else None
             if reply is None:
                 continue
-            if reply.error is None:
-                self._start(int(reply.result["index"]), int(reply.result["shards"]))
-                self.coordinator = str(reply.result["coordinator"])
+            answer, _ = reply
+            if answer.error is None:
+                self._start(int(answer.result["index"]), int(answer.result["shards"]))
+                self.coordinator = str(answer.result["coordinator"])
                 return True
-            if reply.error.code != "taken":
-                raise UserError(reply.error.message)
+            if answer.error.code != "taken":
+                raise UserError(answer.error.message)
             if not waits:
-                self.log.warning("%s; waiting until one is free", reply.error.message)
+                self.log.warning("%s; waiting until one is free", answer.error.message)
                 waits = True
             self.stop.wait(REGISTER_RETRY_S)
         return False
@@ -93,6 +99,7 @@ class Shard:
                 " give smaller numbers"
             ) from error
         self.worker = Worker(self.tables, index, self._tell)
+        self.favorites = Favorites(self.tables)
         self.requests = Requests(
             ContentReader(self.tables),
             self.settings.max_stream_slice_bytes,
@@ -191,11 +198,13 @@ class Shard:
         except zmq.Again:
             pass  # the coordinator is away; the next heartbeat tries again
 
-    def _reply(self) -> Reply | None:
+    def _reply(self) -> tuple[Reply, list[bytes]] | None:
+        """The next answer and its columns; None when there is none."""
         try:
-            return unpack(Reply, self.control.recv_multipart(zmq.NOBLOCK)[1], "coordinator")
+            _, head, *columns = self.control.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
             return None
+        return unpack(Reply, head, "coordinator"), columns
 
     def _heartbeat(self) -> None:
         args: dict[str, object] = {
@@ -207,16 +216,37 @@ class Shard:
 
     def _control(self) -> None:
         reply = self._reply()
-        if reply is None or reply.error is not None:
+        if reply is None or reply[0].error is not None:
             return
-        known = str(reply.result.get("coordinator", self.coordinator))
+        result, columns = reply[0].result, reply[1]
+        known = str(result.get("coordinator", self.coordinator))
         if known != self.coordinator:
             self.coordinator = known
             self._after_restart_of_coordinator()
-        if "patterns" in reply.result:
-            self._set_patterns(reply.result)
-        elif reply.result.get("patterns_version", self.patterns_version) != self.patterns_version:
+        if "patterns" in result:
+            self._set_patterns(result)
+        elif "left_out" in result:
+            self._set_favorites(result, columns)
+        elif "acked_seq" in result:
+            self._compare(result)
+
+    def _compare(self, result: dict[str, Any]) -> None:
+        """Ask for the lists that are others by now."""
+        if result.get("patterns_version", self.patterns_version) != self.patterns_version:
             self._ask("patterns", {})
+        version = int(result.get("favorites_version", self.favorites_version))
+        if version != self.favorites_version:
+            self.favorites_asked = version
+            chosen = {"only_favorites": True, "include_hidden": True}
+            self._ask("select_rows", {"filter": chosen})
+
+    def _set_favorites(self, result: dict[str, Any], columns: list[bytes]) -> None:
+        """Whose content goes last. They may be of a later version than was asked for: then they
+        are asked for once more."""
+        shards = [int(each["shard"]) for each in result["shards"]]
+        found = dict(zip(shards, columns, strict=True)).get(self.index)
+        self.favorites.set(NONE if found is None else np.frombuffer(found, STREAM_REF))
+        self.favorites_version = self.favorites_asked
 
     def _set_patterns(self, result: dict[str, Any]) -> None:
         """The coordinator's list, as it is now."""
@@ -241,7 +271,7 @@ class Shard:
                 "index": self.index,
             },
         )
-        self.patterns_version = -1  # its own numbers
+        self.patterns_version = self.favorites_version = -1  # its own numbers
         self.snapshot = True
         self.worker.tell_all_again()
         self.snapshot = False

@@ -17,6 +17,7 @@ from shared.columns import (
     FLOW,
     GROUP,
     HELD,
+    LINK,
     MESSAGE,
     MESSAGE_TEXT_MAX,
     PARSER,
@@ -64,6 +65,7 @@ class Tables:
         self.retains = self.budget >= LEAST_CONTENT
         self.flows = rows_of(FLOW, rows)
         self.dirs = rows_of(DIRECTION, 2 * rows)
+        self.links = rows_of(LINK, rows)  # pages without a favourite cost nothing
         self.slots = zeros(8 * slots).view(np.uint64)
         self.free = np.zeros(rows, np.uint32)
         self.ghosts = np.zeros(GHOSTS, np.uint64)
@@ -131,5 +133,5 @@ class Tables:
 
     def used_content(self) -> int:
         """Bytes of the rings that hold content, headers included."""
-        first = min(int(self.state[s.HEAD_0]), int(self.config[s.RING_0]))
-        return first + min(int(self.state[s.HEAD_1]), int(self.config[s.RING_1]))
+        heads = int(self.state[s.HEAD_0]) + int(self.state[s.HEAD_1])
+        return heads - int(self.state[s.TAIL_0]) - int(self.state[s.TAIL_1])

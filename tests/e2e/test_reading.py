@@ -1,6 +1,7 @@
 """What is read of streams, from the front: conversation, export, and captures that are uploaded."""
 
 import base64
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from tests import builders as b
 from tests.e2e.run import Row, Served, served
 
 pytestmark = pytest.mark.e2e
+S_NS = 10**9
 
 
 def octets_of(run: Served, stream: str) -> dict[str, bytes]:
@@ -173,3 +175,32 @@ def test_uploads_during_the_run_and_one_that_is_damaged(tmp_path: Path) -> None:
         ports = {row["endpoint_b"]["port"] for row in run.rows()}
         assert ports == {2, 3}
         assert run.client.post("/api/captures", content=good + bytes(1000)).status_code == 413
+
+
+def test_uploads_while_a_pipe_stays_open(tmp_path: Path) -> None:
+    """Each keeps its own time: a stream of the pipe goes on although years lie between."""
+    live, old = ("10.0.0.1", 1, "10.0.0.2", 2), ("10.0.0.1", 3, "10.0.0.2", 4)
+    now, then = 1_700_000_000 * S_NS, 1_000_000_000 * S_NS
+    piped = [b.pcap_bytes([(now + i * S_NS, b.udp4(*live, b"now"))]) for i in range(2)]
+    uploaded = b.pcap_bytes([(then + 100 * i * S_NS, b.udp4(*old, b"then")) for i in range(5)])
+    with served("--pcap", "-", folder=tmp_path, stdin=subprocess.PIPE) as run:
+        pipe = run.process.stdin
+        assert pipe is not None
+        pipe.write(piped[0])
+        pipe.flush()
+        run.wait_for(lambda health: health["totals"]["packets"] == 1)
+        source = upload(run, uploaded, "old.pcap")["source"]
+        health = run.wait_for(
+            lambda health: {each["name"]: each["status"] for each in health["sources"]}
+            == {"stdin": "reading", source: "done"} and health["totals"]["packets"] == 6
+        )  # fmt: skip
+        assert health["run_status"] == "running"
+        (row,) = run.rows(port=4)
+        assert row["directions"]["a_to_b"]["packets"] == 5
+        pipe.write(piped[1][24:])
+        pipe.flush()
+        run.wait_for(lambda health: health["totals"]["packets"] == 7)
+        pipe.close()
+        run.wait_ended()
+        rows = {row["endpoint_a"]["port"]: row for row in run.rows()}
+        assert {port: row["packets"] for port, row in rows.items()} == {1: 2, 3: 5}

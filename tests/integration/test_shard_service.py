@@ -382,3 +382,26 @@ def test_patterns_of_the_coordinator_and_searches(site: Site) -> None:
         assert PatternReport.model_validate(reports[-1][0]).id == 9
         coordinator.patterns = 2, []
         eventually(lambda: (9, 0) in [one for told in coordinator.told for one in told.pairs])
+
+
+def test_favorites_of_the_coordinator_outlive_the_others(site: Site) -> None:
+    with Coordinator(site.bus, "first") as coordinator:
+        site.shard(max_stream_content_bytes=1 << 16)
+        started(coordinator)
+        lane = site.lane()
+        send(lane, [message(1, 0, b"a" * 500), message(2, 0, b"b" * 500)])
+        eventually(lambda: len(coordinator.events(EVENT_OPEN)) == 2)
+        first, second = coordinator.events(EVENT_OPEN)
+        coordinator.favorites = 7, [(int(first["row"]), int(first["stream_id"]))]
+        eventually(lambda: coordinator.count("select_rows"))
+        beats = coordinator.count("heartbeat")
+        eventually(lambda: coordinator.count("heartbeat") > beats + 2)
+        assert coordinator.count("select_rows") == 1
+        for i in range(400):
+            send(lane, [message(3 + i, 0, b"c" * 500)])
+        say(lane, "end", 10)
+        eventually(coordinator.ended)
+        assert site.content(first, 0) == b"a" * 500
+        assert site.content(second, 0) == b""
+        coordinator.favorites = 8, []
+        eventually(lambda: coordinator.count("select_rows") == 2)

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from services.shard.content import ContentReader
 from services.shard.kernels import state as s
 from services.shard.kernels.content import store_groups
+from services.shard.kernels.favorites import set_favorites
 from services.shard.tables import Tables
+from shared.columns import LIVE
 from tests.reference.content import Log
 from tests.shard_harness import small
 
@@ -37,6 +39,15 @@ class Writer:
         self.tables = given_tables
         self.offsets = [[0, 0] for _ in range(STREAMS)]
         self.number = 0
+        for stream in range(STREAMS):
+            given_tables.flows[stream]["stream_id"] = stream + 1
+            given_tables.flows[stream]["marks"] = LIVE
+
+    def star(self, stream: int, wanted: bool, log: Log) -> None:
+        rows, ids = np.array([stream], np.uint32), np.array([stream + 1], np.uint64)
+        changed = set_favorites(self.tables.columns, rows, ids, wanted)
+        assert changed == (wanted != (stream in log.favorites))
+        log.favorites = log.favorites | {stream} if wanted else log.favorites - {stream}
 
     def batch(self, messages: list[Message], log: Log) -> None:
         t, payload = self.tables, bytearray(b"?")
@@ -72,35 +83,51 @@ messages = st.tuples(
 )
 
 
+stars = st.tuples(st.integers(0, STREAMS - 1), st.booleans())
+steps = st.lists(st.one_of(st.lists(messages, max_size=6), stars), max_size=16)
+
+
 @pytest.mark.property
-@given(
-    st.lists(st.lists(messages, max_size=6), max_size=12), st.sampled_from((1 << 20, 500, 90, 0))
-)
-def test_retained_content(batches: list[list[Message]], cap: int) -> None:
+@given(steps, st.sampled_from((1 << 20, 500, 90, 0)))
+def test_retained_content(steps: list[list[Message] | tuple[int, bool]], cap: int) -> None:
+    """What is written, and made a favourite or none, in any order."""
     t = tables(cap)
     log = Log((FIRST, REST), UPTO, LONGEST, cap)
     writer, reader = Writer(t), ContentReader(t)
-    canary = t.ring8[FIRST + REST :]
-    for batch in batches:
-        writer.batch(batch, log)
+    for step in steps:
+        if isinstance(step, tuple):
+            writer.star(*step, log)
+        else:
+            writer.batch(step, log)
         for stream in range(STREAMS):
-            kept = log.retained(stream)
-            for side in (0, 1):
-                mine = sorted(
-                    (extent for extent in kept if extent.side == side), key=lambda e: e.start
-                )
-                found = reader.extents(stream, side)
-                assert found.starts.tolist() == [extent.start for extent in mine]
-                assert found.times.tolist() == [extent.ts_ns for extent in mine]
-                octets = [
-                    t.ring8[at : at + length].tobytes()
-                    for at, length in zip(found.places, found.lengths, strict=True)
-                ]
-                assert octets == [extent.octets for extent in mine]
-                retained = sum(len(extent.octets) for extent in mine)
-                assert found.retained[side] == retained
-        assert not canary.any(), "written behind the rings"
-        assert t.used_content() <= FIRST + REST
+            check_stream(reader, log, stream)
+        check_bounds(t, log)
+
+
+def check_stream(reader: ContentReader, log: Log, stream: int) -> None:
+    """Its extents are its twin's."""
+    kept = log.retained(stream)
+    for side in (0, 1):
+        mine = sorted((extent for extent in kept if extent.side == side), key=lambda e: e.start)
+        found = reader.extents(stream, side)
+        assert found.starts.tolist() == [extent.start for extent in mine]
+        assert found.times.tolist() == [extent.ts_ns for extent in mine]
+        octets = [
+            reader.tables.ring8[at : at + length].tobytes()
+            for at, length in zip(found.places, found.lengths, strict=True)
+        ]
+        assert octets == [extent.octets for extent in mine]
+        assert found.retained[side] == sum(len(extent.octets) for extent in mine)
+
+
+def check_bounds(t: Tables, log: Log) -> None:
+    """No byte outside of the rings; what favourites take is counted."""
+    assert not t.ring8[FIRST + REST :].any(), "written behind the rings"
+    assert t.used_content() <= FIRST + REST
+    for i, ring in enumerate(log.rings):
+        mine = [extent.need for extent in ring.extents if extent.stream in log.favorites]
+        assert int(t.state[s.FAVORITE_0 + i]) == sum(mine)
+        assert sum(mine) <= ring.size
 
 
 @pytest.mark.property

@@ -130,3 +130,20 @@ def test_notes_are_bounded_in_number_and_text(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(RefusedError, match="as much as may be"):
         site.note(3, favorite=True)
     assert site.team.annotations.of(3) == annotations.NONE
+
+
+def test_shards_are_told_of_each_change_of_the_favorites() -> None:
+    """By a version; also when the stream of a favourite comes from another process of its shard,
+    where it is in another row."""
+    site = TeamSite()
+    site.tell({"id": 1}, {"id": 2})
+    versions = [site.team.annotations.favorites_version]
+    for notes in ({"favorite": True}, {"favorite": False}, {"favorite": True}):
+        site.note(1, **notes)
+        versions.append(site.team.annotations.favorites_version)
+    site.note(2, comment="none of them")
+    assert site.team.annotations.favorites_version == versions[-1]
+    site.inventory.forget_rows(0)
+    site.tell({"id": 1})
+    versions.append(site.team.annotations.favorites_version)
+    assert versions == sorted(set(versions))

@@ -68,7 +68,9 @@ def test_a_shard_registers_beats_and_shows(peer: Peer) -> None:
     peer.now = 1.0
     beat, _ = peer.ask("heartbeat", shard=0, instance="x", seq=0)
     version = peer.team.patterns.version
-    assert beat == {"coordinator": "c1", "acked_seq": -1, "patterns_version": version}
+    assert beat == {
+        "coordinator": "c1", "acked_seq": -1, "patterns_version": version, "favorites_version": 0,
+    }  # fmt: skip
     peer.now = 1.25
     topology, _ = peer.ask("topology")
     assert topology["shards"] == [

@@ -119,7 +119,7 @@ def test_each_upload_is_read_once_and_removed(tmp_path: Path) -> None:
     assert second is not None
     assert [first.name, second.name] == ["1-a", "2-b"]
     assert uploads.next() is None
-    uploads.done(first)
+    uploads.done(first.name)
     assert [path.name for path in waiting(folder)] == ["2-b"]
 
 
@@ -128,7 +128,7 @@ def test_a_folder_of_the_users_is_kept(tmp_path: Path) -> None:
     (tmp_path / "mine" / "1-a").write_bytes(PCAP)
     path = uploads.next()
     assert path is not None
-    uploads.done(path)
+    uploads.done(path.name)
     assert path.exists()
     assert uploads.next() is None
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from services.shard.kernels.content import HEADER, is_there, place
+from services.shard.kernels.content import HEADER, direction_of, is_there, place
 from services.shard.kernels.services import HEAD_UPTO, detect
 from services.shard.kernels.state import GROUPS, PREVIEW_UPTO, ShardColumns
 from services.shard.kernels.track import mark_dirty
@@ -139,7 +139,7 @@ def read_head(t: Any, row: Any, direction: Any, stop: Any) -> Any:
         word = place(t, reference) >> np.uint64(3)
         owner = t.ring64[word + np.uint64(3)]
         begin = np.int64(t.ring64[word + np.uint64(1)])
-        if t.ring64[word + np.uint64(4)] == np.uint64(direction) and begin < stop:
+        if direction_of(t, word) == np.uint64(direction) and begin < stop:
             length = min(np.int64(owner & LOW_32), stop - begin)
             at = (word << np.uint64(3)) + np.uint64(HEADER)
             for i in range(length):
@@ -200,7 +200,7 @@ def preview_again(t: Any, row: Any) -> Any:
     while is_there(t, reference):
         word = place(t, reference) >> np.uint64(3)
         start = np.int64(t.ring64[word + np.uint64(1)])
-        direction = np.int64(t.ring64[word + np.uint64(4)])
+        direction = np.int64(direction_of(t, word))
         if start < np.int64(t.dirs[row * 2 + direction].offset):  # else it is held yet
             length = np.int64(t.ring64[word + np.uint64(3)] & LOW_32)
             at = (word << np.uint64(3)) + np.uint64(HEADER)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from services.shard.kernels.favorites import forget_links
 from services.shard.kernels.flow_table import name_ends, remember, unlink, victim
 from services.shard.kernels.inspect import kind_of, preview_again
 from services.shard.kernels.reassembly import flush
@@ -155,6 +156,7 @@ def free_victims(t: ShardColumns, count: int) -> None:
         if flow.marks & INDEXED:
             unlink(t, flow.hash, row)
             remember(t, flow)
+        forget_links(t, row)
         flow.marks = 0
         flow.chain[0] = 0
         flow.chain[1] = 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from services.shard.kernels.content import HEADER, is_there, place
+from services.shard.kernels.content import HEADER, direction_of, is_there, place
 from services.shard.kernels.state import (
     C_MESSAGES,
     C_OVER_LIMIT,
@@ -168,7 +168,7 @@ def gather(t: Any, row: Any, direction: Any, start: Any, stop: Any) -> Any:
             word = place(t, reference) >> THREE
             begin = t.ring64[word + ONE]
             end = begin + (t.ring64[word + THREE] & LOW_32)
-            if t.ring64[word + np.uint64(4)] == np.uint64(direction):
+            if direction_of(t, word) == np.uint64(direction):
                 if begin < behind and end > first:
                     low, high = max(begin, first), min(end, behind)
                     at = (word << THREE) + np.uint64(HEADER) + low - begin

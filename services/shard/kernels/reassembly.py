@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from services.shard.kernels.content import HEADER, copy_bytes, is_there, place, reserve
+from services.shard.kernels.content import (
+    HEADER,
+    copy_bytes,
+    direction_of,
+    is_there,
+    place,
+    reserve,
+)
 from services.shard.kernels.state import (
     C_CONFLICTS,
     C_CONTENT_BYTES,
@@ -209,7 +216,7 @@ def same_in_log(
             word = place(t, reference) >> np.uint64(3)
             begin = np.int64(t.ring64[word + ONE])
             end = begin + np.int64(t.ring64[word + np.uint64(3)] & LOW_32)
-            if t.ring64[word + np.uint64(4)] == np.uint64(direction):
+            if direction_of(t, word) == np.uint64(direction):
                 low, high = max(begin, start), min(end, stop)
                 old = (word << np.uint64(3)) + np.uint64(HEADER) + np.uint64(low - begin)
                 new = np.uint64(off) + np.uint64(low - start)

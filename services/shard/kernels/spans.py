@@ -21,6 +21,7 @@ from services.shard.kernels.content import (
     THREE,
     ZERO,
     copy_bytes,
+    direction_of,
     is_there,
     place,
 )
@@ -130,7 +131,7 @@ def look_back(
             misses += ONE
             word = place(t, at) >> THREE
             at = t.ring64[word]
-            if t.ring64[word + np.uint64(4)] != np.uint64(side):
+            if direction_of(t, word) != np.uint64(side):
                 continue
             start = t.ring64[word + ONE]
             stop = start + (t.ring64[word + THREE] & LOW_32)

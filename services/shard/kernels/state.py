@@ -6,6 +6,7 @@ from shared.columns import (
     Directions,
     Flows,
     HeldNodes,
+    Links,
     OutChunks,
     OutEndpoints,
     OutEvents,
@@ -40,6 +41,7 @@ class ShardColumns(NamedTuple):
     head: OutU8  # scratch: the first bytes of a direction
     ring8: OutU8  # the content rings as bytes
     ring64: OutU64  # and as words
+    links: Links  # (rows,) of streams that are or were favourites
     port_service: OutU8  # (65536,) index into SERVICES
     parsers: Parsers
     free_parsers: OutU32  # stack of parsers that were given back
@@ -72,6 +74,11 @@ class ShardColumns(NamedTuple):
     DIRTY,  # filled rows of `dirty`
     HEAD_0,  # write position of content ring 0: the first bytes of each direction
     HEAD_1,  # and of ring 1: all further bytes
+    TAIL_0,  # position of the oldest extent of each ring
+    TAIL_1,
+    FAVORITE_0,  # bytes of favourites in each ring
+    FAVORITE_1,
+    LINKED_ROWS,  # streams that are or were favourites
     RESERVED_NODES,  # nodes in use
     MESSAGES,  # messages ever found; the next one's number
     TEXT_HEAD,  # write position of the text ring
@@ -82,7 +89,7 @@ class ShardColumns(NamedTuple):
     FREE_PARSERS,  # parsers on the stack of those given back
     IN_GROUP,  # messages found in the group that is being parsed
     STATE_LEN,
-) = range(21)
+) = range(26)
 
 # `config`, signed, read only
 (

@@ -1,0 +1,142 @@
+"""How fast a capture is read while many clients look on, beside the same without them.
+
+A run is started with a capture of one packet and an API. When that is read and the clients follow,
+the capture is put where uploads lie, so that every run is warm and its first packet has a moment.
+Packets/s are those from the first of them that the coordinator knows of to the end of the run. The
+clients are a process of their own, on the same cores: what they cost is no work of flowmate's, so
+the share of the cores that they took is told, and left out of the second comparison.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.asking import Run, Waits
+from bench.pipeline import first_packet
+from bench.probe import ROOT, busy_s, clean_environ, warm
+
+LOOK_S = 0.02
+SETTLE_S = 1.0  # clients connect and follow
+PATIENCE_S = 120.0
+
+
+@dataclass
+class Ingest:
+    """One capture's way through a run."""
+
+    packets: int
+    seconds: float
+    cpu_s: dict[str, float]  # by service, from the capture's start to its end
+    crowd: dict[str, Any] | None
+    busy_s: float  # of all cores, whoever kept them busy
+
+    @property
+    def others_cores(self) -> float:
+        """Kept busy by programs that are no part of this."""
+        ours = sum(self.cpu_s.values()) + (self.crowd["cpu_s"] if self.crowd else 0.0)
+        return max(0.0, self.busy_s - ours) / self.seconds
+
+    @property
+    def rate(self) -> float:
+        return self.packets / self.seconds
+
+
+def clients(given: argparse.Namespace) -> list[Waits]:
+    """In turns without clients and with them; prints what each cost."""
+    warm(given.capture)
+    waits = Waits(f"content, API, {given.clients} clients, during ingest")
+    alone, crowded = [], []
+    for _ in range(given.runs):
+        alone.append(ingest(given.capture, given.shards, 0))
+        crowded.append(ingest(given.capture, given.shards, given.clients))
+        found = crowded[-1].crowd or {}
+        waits.ms += found["ms"]
+        waits.bytes += found["counts"]["read bytes"]
+        reads = {name: n for name, n in found["counts"].items() if name.startswith("reads ")}
+        waits.refused += sum(reads.values()) - reads.get("reads 200", 0)
+    print(told(alone, crowded))
+    return [waits]
+
+
+def told(alone: list[Ingest], crowded: list[Ingest]) -> str:
+    """The table of packets/s and CPU."""
+    lines = [
+        "| run | k packets/s | wall s | CPU s by service | crowd CPU s | changes told | others |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, one in [("alone", a) for a in alone] + [("with clients", c) for c in crowded]:
+        cpu = " · ".join(f"{service} {s:.2f}" for service, s in one.cpu_s.items())
+        found = one.crowd or {"cpu_s": 0.0, "counts": {}}
+        lines.append(
+            f"| {name} | {one.rate / 1e3:,.0f} | {one.seconds:.2f} | {cpu}"
+            f" | {found['cpu_s']:.2f} | {found['counts'].get('changes', 0):,}"
+            f" | {one.others_cores:.2f} |"
+        )
+    before = statistics.median(one.rate for one in alone)
+    after = statistics.median(one.rate for one in crowded)
+    taken = statistics.median(
+        one.crowd["cpu_s"] / one.seconds / (os.cpu_count() or 1) for one in crowded if one.crowd
+    )
+    lines += [
+        "",
+        f"medians: {after / before:.1%} of the packets/s alone; the clients themselves took"
+        f" {taken:.1%} of the cores, without that {after / before / (1 - taken):.1%}",
+    ]
+    return "\n".join(lines)
+
+
+def ingest(path: Path, shards: int, count: int) -> Ingest:
+    """One run. count: clients."""
+    with tempfile.TemporaryDirectory(prefix="fm-bench-") as name:
+        folder = Path(name)
+        first, uploads = folder / "first.pcap", folder / "uploads"
+        uploads.mkdir()
+        first.write_bytes(first_packet(path))
+        with Run(first, folder / "run", shards, "--upload-dir", str(uploads)) as run:
+            run.wait_for_api()
+            while not run.ended:
+                time.sleep(LOOK_S)
+            crowd = started(run.port, count) if count else None
+            time.sleep(SETTLE_S)
+            (uploads / f"{time.time_ns():020d}-capture").symlink_to(path)
+            found = followed(run)
+            if crowd is not None:
+                out, _ = crowd.communicate(b"")
+                found.crowd = json.loads(out)
+    return found
+
+
+def started(port: int, count: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.crowd", str(port), str(count)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=clean_environ(),
+    )  # fmt: skip
+
+
+def followed(run: Run) -> Ingest:
+    """From the first packet to the end."""
+    began, before = 0.0, packets_of(run)
+    cpu, busy = run.cpu_s(), busy_s()
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        now = packets_of(run)
+        if now > before and not began:
+            began, before = time.perf_counter(), now
+        if began and run.ended:
+            seconds, packets = time.perf_counter() - began, packets_of(run) - before
+            used = {name: s - cpu.get(name, 0.0) for name, s in run.cpu_s().items()}
+            return Ingest(packets, seconds, used, None, busy_s() - busy)
+        time.sleep(LOOK_S)
+    sys.exit("the capture was not read in time")
+
+
+def packets_of(run: Run) -> int:
+    return int(run.health()["totals"]["packets"])
