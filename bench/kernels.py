@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import services.coordinator.kernels.inventory as inventory_kernels
+import services.coordinator.kernels.previews as preview_kernels
 import services.shard.analyze as analyze_module
 import services.shard.worker as worker_module
 from bench.twins import PAIRS, Sample
@@ -145,7 +146,8 @@ class Chain:
         return events.tobytes()
 
     def run(self, capture: str, most: int) -> None:
-        with watched(self.clock, worker_module, analyze_module, inventory_kernels):
+        modules = worker_module, analyze_module, inventory_kernels, preview_kernels
+        with watched(self.clock, *modules):
             began = time.perf_counter_ns()
             self._run(capture, most)
             self.wall_ns = time.perf_counter_ns() - began

@@ -99,18 +99,26 @@ def is_one_of(part: Part, ids: NDArray[np.uint64]) -> Mask:
     and 4096 streams 0.1 ms, 1 M streams 0.1 s."""
     column = part("stream_id")
     if ids.size < column.size:
-        slots = part.inventory.find_all(ids)
-        whole = np.zeros(part.inventory.used, bool)
-        whole[slots[slots >= 0]] = True
-        found: Mask = whole[part.where]
-        return found
+        return is_one_of_all(part.inventory, ids)(part)
     at = np.searchsorted(ids, column)
     return ids[np.minimum(at, ids.size - 1)] == column if ids.size else np.zeros(column.size, bool)
+
+
+def is_one_of_all(inventory: Inventory, ids: NDArray[np.uint64]) -> Condition:
+    """The same for parts that are all slots, one after the other: looked up once."""
+    slots, mask = inventory.find_all(ids), np.zeros(inventory.used, bool)
+    mask[slots[slots >= 0]] = True
+    return within_mask(mask)
 
 
 def holds_pattern(pattern: int) -> Condition:
     """A match of the pattern; for parts, since a stream that has matches costs a look-up."""
     return lambda part: part.inventory.matches.holds(part.slots, pattern)
+
+
+def holds_pattern_of_all(inventory: Inventory, patterns: list[int]) -> Condition:
+    """A match of one of them, for parts that are all slots: one look at all pairs."""
+    return within_mask(inventory.matches.holders(patterns, inventory.used))
 
 
 def within_mask(mask: Mask) -> Condition:

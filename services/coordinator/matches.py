@@ -91,10 +91,11 @@ class Matches:
 
     def holders(self, patterns: list[int], used: int) -> NDArray[np.bool_]:
         """(used,): which slots have a match of one of these patterns. For all of an inventory:
-        2 ms for 1 M pairs, whatever the patterns. Their numbers are small."""
+        2 ms for 1 M pairs, whatever the patterns."""
         held = np.zeros(used, np.uint8)
-        wanted = np.zeros(max(patterns, default=0) + 1, np.uint8)
-        wanted[patterns] = 1
+        most = int(self._columns.pattern[: int(self._state[k.HIGH])].max(initial=0))
+        wanted = np.zeros(most + 1, np.uint8)
+        wanted[[number for number in patterns if 0 < number <= most]] = 1
         k.mark_all_holders(wanted, self._columns, held)
         return held.view(bool)
 

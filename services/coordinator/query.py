@@ -30,11 +30,12 @@ from services.coordinator.conditions import (
     has_content,
     has_port,
     has_port_among,
+    holds_pattern_of_all,
     is_among,
     is_matched,
+    is_one_of_all,
     total_bytes,
     within,
-    within_mask,
 )
 from services.coordinator.kernels import inventory as k
 from services.coordinator.rules import condition_of
@@ -151,15 +152,11 @@ class Queries:
             yield from self._of_profile(profile)
 
     def _with_patterns(self, patterns: list[int]) -> Condition:
-        """A match of one of them. Found for all slots at once: most have none."""
         known = [number for number in patterns if number in self.team.patterns.all]
-        return within_mask(self.inventory.matches.holders(known, self.inventory.used))
+        return holds_pattern_of_all(self.inventory, known)
 
     def _with_tag(self, tag: str) -> Condition:
-        slots = self.inventory.find_all(self.team.annotations.tagged(tag))
-        mask = np.zeros(self.inventory.used, bool)
-        mask[slots[slots >= 0]] = True
-        return within_mask(mask)
+        return is_one_of_all(self.inventory, self.team.annotations.tagged(tag))
 
     def _of_profile(self, profile: Profile) -> Iterator[Condition]:
         """What a profile describes, without what its own rules hide."""

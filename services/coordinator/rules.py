@@ -29,7 +29,9 @@ from services.coordinator.conditions import (
     has_content,
     has_port,
     holds_pattern,
+    holds_pattern_of_all,
     is_one_of,
+    is_one_of_all,
     is_stream,
     within,
 )
@@ -171,19 +173,35 @@ class HideRules:
         self.apply_to_all()
 
     # ----------------------------------------------------------------------- the effect
-    def apply(self, where: slice | Slots) -> None:
+    def apply(self, slots: Slots) -> None:
         """Hide or show some slots as the rules say."""
+        self._apply(slots, any_of([condition for _, condition in self.active]))
+
+    def _apply(self, where: slice | Slots, is_ruled_out: Condition) -> None:
         part = Part(self.inventory, where)
-        marks = part("marks")
-        ruled = any_of([condition for _, condition in self.active])(part)
+        marks, ruled = part("marks"), is_ruled_out(part)
         hidden = np.where(ruled, marks | k.HIDDEN, marks & (255 - k.HIDDEN)).astype(np.uint8)
         self.inventory.marks[where] = np.where(marks & k.BY_HAND != 0, marks, hidden)
 
     def apply_to_all(self) -> None:
-        """The same of all slots. 1 M streams: 2-8 ms for each rule, 60 where all have matches."""
-        used = self.inventory.used
+        """The same of all slots. 1 M streams: 2-8 ms for each rule, of patterns 4 for all rules."""
+        used, is_ruled_out = self.inventory.used, any_of(self._conditions_of_all())
         for start in range(0, used, BLOCK):
-            self.apply(slice(start, min(start + BLOCK, used)))
+            self._apply(slice(start, min(start + BLOCK, used)), is_ruled_out)
+
+    def _conditions_of_all(self) -> list[Condition]:
+        """What the rules say, for parts that are all slots: what needs a look-up in other tables
+        is looked up at once. 1 M streams with a match each: 4 ms rather than 60."""
+        inventory, rules = self.inventory, [rule for rule, _ in self.active]
+        patterns = [int(rule.value) for rule in rules if rule.kind == "pattern"]
+        others = [
+            is_one_of_all(inventory, self.annotations.tagged(tag_of(str(rule.value))))
+            if rule.kind == "tag"
+            else condition
+            for rule, condition in self.active
+            if rule.kind != "pattern"
+        ]
+        return [*others, holds_pattern_of_all(inventory, patterns)] if patterns else others
 
     def would_hide(self, slot: int) -> bool:
         """Whether the rules, left alone, hide the stream in a slot."""

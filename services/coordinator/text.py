@@ -1,10 +1,9 @@
 """Which streams hold a text in their previews, remembered for the texts asked for last.
 
-A preview that is no text holds what is printable of it as well, put together: the summary of such
-a stream shows that, and what is shown must be found. It takes a second look at what the first did
-not find, up to 0.3 s when 1 M streams are all binary; for text it is nothing.
+A preview that is no text shows its printable bytes, put together, and is kept so that these are
+found like a text's (`kernels/previews.py`).
 
-A look at 1 M full previews is a look at 512 MB: 11 ms by two idle cores, 20 ms by one. Whoever
+A look at 1 M full previews is a look at 512 MB: 16 ms by two idle cores, 29 ms by one. Whoever
 watches the list with a text in the filter asks for the same text again and again, so what was
 found is kept for each slot until its previews change: then it is 1 ms. A text that holds
 another one that is remembered, as while somebody types, is not looked for where that one is not.
@@ -15,15 +14,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.coordinator.kernels import inventory as k
-from services.coordinator.kernels.squeezed_search import NO_TEXT, search_squeezed
-from services.coordinator.kernels.text_search import PIECE, search_text
+from services.coordinator.kernels.text_search import (
+    PIECE,
+    SLACK,
+    search_restored,
+    search_text,
+)
 from services.coordinator.view import Inventory
-from shared.columns import PREVIEW_BYTES, SUMMARY_BYTES, TEXT_KIND
+from shared.columns import PREVIEW_BYTES
 
 TEXTS_KEPT = 4
 UNKNOWN, NO, YES = 0, 1, 2  # verdicts: looked at adds one, found adds another
@@ -52,11 +56,8 @@ class TextMatches:
         look = mask & (verdict == UNKNOWN)
         if look.any():
             verdict += look
-            found = look.copy()
-            search(self.inventory, needle, found)
-            look &= ~found
-            search_summaries(self.inventory, needle, look)
-            verdict += look | found
+            search(self.inventory, needle, look)
+            verdict += look
         mask &= verdict == YES
 
     def _forget_changed(self, used: int) -> None:
@@ -82,56 +83,40 @@ class TextMatches:
 
 
 def search(inventory: Inventory, needle: bytes, mask: NDArray[np.bool_]) -> None:
-    """Clear mask where neither preview holds the needle, by as many threads as are worth it."""
-    padded, fold = probe_of(needle)
+    """Clear mask where a stream shows the needle in no preview, by as many threads as are worth it.
+
+    What is printable, and what is not, stands together however a preview is kept; a needle that is
+    both must be looked for in previews as they came, where a run of the one was found.
+    """
+    previews, lengths = inventory.previews, inventory.preview_len
 
     def some(start: int, stop: int) -> None:
+        padded, fold = probe_of(run)
         search_text(
-            inventory.previews, inventory.preview_len, padded, fold, len(needle), start, stop,
+            previews, lengths, padded, fold, len(run), np.zeros(1, np.uint8), start, stop,
             mask.view(np.uint8),
         )  # fmt: skip
 
-    divide(mask.size, some)
-
-
-def search_summaries(inventory: Inventory, needle: bytes, mask: NDArray[np.bool_]) -> None:
-    """Clear mask where no binary preview shows the needle in its printable bytes."""
-    if len(needle) > SUMMARY_BYTES or not all(32 <= byte < 127 for byte in needle):
-        mask[:] = False
-        return
-    kinds = inventory.columns["content_kind"][: mask.size, 1:]
-    known = np.ascontiguousarray(kinds == TEXT_KIND).view(np.uint8).reshape(-1)
-    wanted = np.frombuffer(needle, np.uint8)
-
-    def some(start: int, stop: int) -> None:
-        search_squeezed(
-            inventory.previews, inventory.preview_len, known, text_machine(), wanted,
-            np.zeros(PREVIEW_BYTES, np.uint8), start, stop, mask.view(np.uint8),
+    def some_restored(start: int, stop: int) -> None:
+        padded, fold = probe_of(needle)
+        search_restored(
+            previews, lengths, inventory.printables, padded, fold, len(needle),
+            np.zeros(PREVIEW_BYTES + SLACK, np.uint8), start, stop, mask.view(np.uint8),
         )  # fmt: skip
 
+    run = longest_run(needle)
     divide(mask.size, some)
+    if not is_printable(needle[0]) or run != needle:
+        divide(mask.size, some_restored)
 
 
-@cache
-def text_machine() -> NDArray[np.uint8]:
-    """Next state by state and byte: UTF-8 (RFC 3629 §4) without the controls that no text holds.
+def is_printable(byte: int) -> bool:
+    return 32 <= byte < 127
 
-    State 0 is between characters, 1-3 want so many tails; E0, ED, F0 and F4 restrict the next one.
-    """
-    e0, ed, f0, f4 = 4, 5, 6, 7
-    table = np.full((NO_TEXT + 1, 256), NO_TEXT, np.uint8)
-    for first, last, step in (
-        (0x09, 0x0D, 0), (0x1B, 0x1B, 0), (0x20, 0x7E, 0), (0xC2, 0xDF, 1), (0xE0, 0xE0, e0),
-        (0xE1, 0xEC, 2), (0xED, 0xED, ed), (0xEE, 0xEF, 2), (0xF0, 0xF0, f0), (0xF1, 0xF3, 3),
-        (0xF4, 0xF4, f4),
-    ):  # fmt: skip
-        table[0, first : last + 1] = step
-    for state, first, last, step in (
-        (1, 0x80, 0xBF, 0), (2, 0x80, 0xBF, 1), (3, 0x80, 0xBF, 2), (e0, 0xA0, 0xBF, 1),
-        (ed, 0x80, 0x9F, 1), (f0, 0x90, 0xBF, 2), (f4, 0x80, 0x8F, 2),
-    ):  # fmt: skip
-        table[state, first : last + 1] = step
-    return table.reshape(-1)
+
+def longest_run(needle: bytes) -> bytes:
+    """Of the needle's runs of bytes that are printable, and that are not."""
+    return max((bytes(run) for _, run in groupby(needle, is_printable)), key=len)
 
 
 def divide(size: int, some: Callable[[int, int], None]) -> None:

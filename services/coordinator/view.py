@@ -5,9 +5,8 @@ in the inventory, from 1; numbers only grow, so they are the paging cursor. Slot
 a ring, so numbers grow along it, but for favourites that the ring has passed over: those are
 older than all others. When every slot is taken the oldest stream goes, favourites last. All
 columns are allocated for `max_streams` at once and cost memory only as they fill: 701 bytes a
-stream, 12 more for the ways to find it; with matches 4 more, and 28 for each pattern. Measured
-with everything but those, the process is 1019 bytes a stream at 1 M streams whose previews are
-full.
+stream, 12 more for the ways to find it; 32 for each preview that is no text; with matches 4 more,
+and 28 for each pattern. What the process is measured to need stands in `bench/RESULTS.md`.
 """
 
 import secrets
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.coordinator.kernels import inventory as k
+from services.coordinator.kernels import previews as p
 from services.coordinator.kernels.text_search import SLACK
 from services.coordinator.matches import Matches
 from shared.columns import EVENT, EVENT_CLOSE, PREVIEW_BYTES, VIEW
@@ -59,12 +59,14 @@ class Inventory:
             self.marks = np.zeros(max_streams, np.uint8)
             self.preview_len = np.zeros(2 * max_streams, np.uint16)
             self.previews = np.zeros(2 * PREVIEW_BYTES * max_streams + SLACK, np.uint8)
+            self.printables = np.zeros(2 * p.ORDER_WORDS * max_streams, np.uint64)
             self._index = np.zeros(index_size, np.uint32)
             self.matches = Matches(max_streams, max_matches, self.marks)
         except (MemoryError, ValueError):  # numpy says ValueError beyond what it can address
             raise too_many(max_streams) from None
         self._state = np.zeros(k.STATE_LEN, np.uint64)
         self._state[[k.SALT_LOW, k.SALT_HIGH]] = secrets.randbits(32) | 1, secrets.randbits(32) | 1
+        self._spare = np.zeros(PREVIEW_BYTES, np.uint8)
         self._slots, self._fresh = np.zeros(0, np.uint32), np.zeros(0, np.uint32)
         self._bindings: dict[int, NDArray[np.uint32]] = {}
         self._parts = [
@@ -136,9 +138,9 @@ class Inventory:
         entered = Entered(self._slots[:count], self._fresh[: int(state[k.FRESH])])
         self.matches.forget_slots(entered.fresh)
         if pieces is not None and pieces.size:
-            k.store_previews(
-                pieces, octets, shard, self._planes, self.preview_len, self.previews, marks,
-                binding, state,
+            p.store_previews(
+                pieces, octets, shard, self._planes, self.preview_len, self.previews,
+                self.printables, self._spare, marks, binding, state,
             )  # fmt: skip
         return entered
 
@@ -209,12 +211,14 @@ class Inventory:
             words[:, at : at + width] = part[slots]
         view = np.zeros(slots.size, VIEW)
         view["number"] = self.number[slots]
-        lengths = self.preview_len.reshape(-1, 2)[slots]
-        view["preview_len"] = lengths
+        view["preview_len"] = self.preview_len.reshape(-1, 2)[slots] & p.LENGTH
         view["favorite"] = self.marks[slots] & k.FAVORITE != 0
         view["hidden"] = self.marks[slots] & k.HIDDEN != 0
         view["closed"] = events["kind"] == EVENT_CLOSE
         view["close_reason"] = events["reason"]
-        kept = self.previews[:-SLACK].reshape(-1, 2, PREVIEW_BYTES)[slots]
-        kept[np.arange(PREVIEW_BYTES) >= lengths[:, :, None]] = 0  # left by an earlier stream
+        kept = np.zeros((slots.size, 2, PREVIEW_BYTES), np.uint8)
+        p.read_previews(
+            np.ascontiguousarray(slots, np.int64), self.preview_len, self.previews,
+            self.printables, kept.reshape(-1),
+        )  # fmt: skip
         return events, view, kept

@@ -150,3 +150,16 @@ def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     assert site.shown() == [2, 4, 6, 8, 10]
     site.team.rules.change(number, enabled=False)
     assert np.count_nonzero(site.inventory.marks & HIDDEN) == 0
+
+
+def test_a_rule_of_a_pattern_that_never_was_hides_nothing() -> None:
+    site = TeamSite()
+    site.tell({"id": 1}, {"id": 2})
+    site.look_for("gone"), site.look_for("here")
+    site.tell(pairs=pairs_of((1, 1, 1), (2, 2, 1)))
+    site.team.patterns.remove(1)  # leaves a place in the table of matches
+    for number in (0, 1, (1 << 31) - 1):
+        site.hide("pattern", number)
+    assert site.shown() == [1, 2]
+    site.hide("pattern", 2)
+    assert site.shown() == [1]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.coordinator.kernels.json_text import NAME_BYTES
+from services.coordinator.kernels.json_keys import NAME_BYTES
 from services.coordinator.kernels.jsonl_lines import LINE_MAX, format_events
 from shared.columns import EVENT
 from tests.reference import jsonl_lines as reference

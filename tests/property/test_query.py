@@ -136,9 +136,7 @@ def holds(row: dict[str, Any], wanted: StreamFilter) -> bool:
         checks.append((wanted.addr, inside))
     if wanted.text:
         look = [row["preview"]], wanted.text.encode()
-        checks.append(
-            (1, text_search.search_text(*look)[0] or text_search.search_squeezed(*look)[0])
-        )
+        checks.append((1, text_search.search_text(*look)[0]))
     return all(held for given, held in checks if given is not None)
 
 

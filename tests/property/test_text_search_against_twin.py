@@ -1,41 +1,55 @@
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.api.rows import summarise, text_of
-from services.coordinator.kernels.squeezed_search import search_squeezed
-from services.coordinator.kernels.text_search import SLACK, search_text
-from services.coordinator.text import probe_of, text_machine
-from shared.columns import PREVIEW_BYTES
+from services.coordinator.kernels import previews as p
+from services.coordinator.text import search
+from services.coordinator.view import Inventory
+from shared.columns import EVENT, PREVIEW, PREVIEW_BYTES
 from tests.reference import text_search as reference
 
 pytestmark = pytest.mark.property
 letters = st.text("aAbB{@`", min_size=1, max_size=20).map(str.encode)
-needles = st.one_of(letters, st.binary(min_size=1, max_size=PREVIEW_BYTES))
+mixed = st.lists(
+    st.sampled_from((b"ab", b"A", b"\0", b"\xff", b"\xc3", b"\xa9", b"\n", b"\x7f")), max_size=90
+).map(b"".join)
+needles = st.one_of(
+    letters, mixed.filter(bool), st.binary(min_size=1, max_size=PREVIEW_BYTES), mixed.filter(bool)
+)
 texts = st.one_of(
-    st.text("aAbB{@`", max_size=PREVIEW_BYTES).map(str.encode), st.binary(max_size=PREVIEW_BYTES)
+    st.text("aAbB{@`", max_size=PREVIEW_BYTES).map(str.encode),
+    st.binary(max_size=PREVIEW_BYTES),
+    mixed,
 )
 pairs = st.lists(st.tuples(texts, texts), max_size=6)
 
 
-def laid_out(previews: list[tuple[bytes, bytes]]) -> tuple[Any, Any]:
-    """Previews and their lengths as columns."""
-    kept = np.full(2 * PREVIEW_BYTES * len(previews) + SLACK, ord("a"), np.uint8)  # stale bytes
-    lengths = np.array([len(side) for pair in previews for side in pair], np.uint16)
-    for i, side in enumerate(side for pair in previews for side in pair):
-        kept[i * PREVIEW_BYTES : i * PREVIEW_BYTES + len(side)] = np.frombuffer(side, np.uint8)
-    return kept, lengths
+def stored(previews: list[tuple[bytes, bytes]], *cuts: int) -> Inventory:
+    """An inventory with these previews, each told in pieces that end at the cuts; where nothing
+    is stored lies what was there before."""
+    inventory = Inventory(max(1, len(previews)))
+    inventory.previews[:] = ord("a")
+    inventory.printables[:] = 0x5555555555555555
+    events = np.zeros(len(previews), EVENT)
+    events["stream_id"] = events["row"] = range(1, len(previews) + 1)
+    inventory.merge(0, events)
+    for row, pair in enumerate(previews, 1):
+        for side, octets in enumerate(pair):
+            edges = sorted({0, len(octets), *(cut for cut in cuts if cut < len(octets))})
+            pieces = np.zeros(len(edges) - 1, PREVIEW)
+            pieces["row"], pieces["dir"] = row, side
+            pieces["off"] = pieces["start"] = edges[:-1]
+            pieces["len"] = np.diff(edges)
+            inventory.merge(0, events[:0], pieces, np.frombuffer(octets, np.uint8))
+    return inventory
 
 
-def search(previews: list[tuple[bytes, bytes]], needle: bytes) -> list[bool]:
-    kept, lengths = laid_out(previews)
-    mask = np.ones(len(previews), np.uint8)
-    count = search_text(kept, lengths, *probe_of(needle), len(needle), 0, len(previews), mask)
-    assert count == mask.sum()
-    return [bool(found) for found in mask]
+def found(previews: list[tuple[bytes, bytes]], needle: bytes) -> list[bool]:
+    mask = np.ones(len(previews), bool)
+    search(stored(previews), needle.lower(), mask)
+    return [bool(one) for one in mask]
 
 
 @settings(deadline=None)
@@ -43,68 +57,58 @@ def search(previews: list[tuple[bytes, bytes]], needle: bytes) -> list[bool]:
 @example([(b"x" * 250 + b"needle", b"")], b"Needle")
 @example([(b"", b"x" * 251 + b"needl")], b"needle")
 @example([(b"y" * 63 + b"AB" + b"y" * 100, b"")], b"ab")
+@example([(b"\0ab\xff", b"")], b"b\0")  # stands so where printable bytes are first
+@example([(b"\0ab\xff", b"ab\0")], b"b\0")
+@example([("caf\u00e9 ".encode() + b"\0", "caf\u00e9".encode())], "f\u00e9".encode())
+@example([(b"\xff" * 200 + b"ab", b"\0")], b"\xff\0")
 def test_agrees_with_the_reference(previews: list[tuple[bytes, bytes]], needle: bytes) -> None:
-    assert search(previews, needle) == reference.search_text(previews, needle)
+    assert found(previews, needle) == reference.search_text(previews, needle)
 
 
 @settings(deadline=None)
 @given(texts, st.integers(0, PREVIEW_BYTES), st.integers(1, 40))
-def test_finds_every_piece_of_a_preview(text: bytes, start: int, size: int) -> None:
-    if needle := text[start : start + size]:
-        assert search([(b"", text)], needle.swapcase()) == [True]
-
-
-printable = st.binary(min_size=1, max_size=6).map(lambda octets: bytes(32 + b % 95 for b in octets))
-mixed = st.lists(
-    st.sampled_from((b"ab", b"A", b"\0", b"\xff", b"\xc3", b"\xa9", b"\n")), max_size=90
-)
-binaries = st.one_of(texts, mixed.map(b"".join))
-
-
-def shown(previews: list[tuple[bytes, bytes]], needle: bytes) -> list[bool]:
-    kept, lengths = laid_out(previews)
-    mask = np.ones(len(previews), np.uint8)
-    count = search_squeezed(
-        kept, lengths, np.zeros(lengths.size, np.uint8), text_machine(),
-        np.frombuffer(needle.lower(), np.uint8), np.zeros(PREVIEW_BYTES, np.uint8), 0,
-        len(previews), mask,
-    )  # fmt: skip
-    assert count == mask.sum()
-    return [bool(found) for found in mask]
+def test_finds_every_piece_of_a_preview(preview: bytes, start: int, size: int) -> None:
+    if needle := preview[start : start + size]:
+        assert found([(b"", preview)], needle.swapcase()) == [True]
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(binaries, binaries), max_size=6), printable | letters)
-@example([(b"\0" + b"x" * 79 + b"yz", b"\0" + b"x" * 78 + b"yz")], b"xyz")
-@example([(b"\0" + b"x" * 79 + b"yz", b"")], b"xy")
-def test_what_is_printable_agrees_with_the_reference(
-    previews: list[tuple[bytes, bytes]], needle: bytes
-) -> None:
-    assert shown(previews, needle) == reference.search_squeezed(previews, needle)
-
-
-@settings(deadline=None)
-@given(binaries, st.integers(0, 80), st.integers(1, 20))
+@given(texts, st.integers(0, 80), st.integers(1, 20))
 def test_what_a_summary_shows_is_found(preview: bytes, start: int, size: int) -> None:
     summary = summarise(preview, text_of(preview)).encode()
     if needle := summary[start : start + size]:
-        one = [(b"", preview)]
-        assert search(one, needle) == [True] or shown(one, needle) == [True]
+        assert found([(b"", preview)], needle) == [True]
 
 
-def test_a_preview_that_is_known_as_text_is_not_looked_at() -> None:
-    kept, lengths = laid_out([(b"a\0b", b"")])
-    for known, count in ((0, 1), (1, 0)):
-        assert count == search_squeezed(
-            kept, lengths, np.full(2, known, np.uint8), text_machine(),
-            np.frombuffer(b"ab", np.uint8), np.zeros(PREVIEW_BYTES, np.uint8), 0, 1,
-            np.ones(1, np.uint8),
-        )  # fmt: skip
+@settings(deadline=None)
+@given(texts, st.lists(st.integers(1, PREVIEW_BYTES), max_size=6))
+def test_how_a_preview_came_in_makes_no_difference(preview: bytes, cuts: list[int]) -> None:
+    inventory = stored([(b"", preview)], *cuts)
+    _, view, kept = inventory.rows(np.array([0]))
+    assert view["preview_len"][0].tolist() == [0, len(preview)]
+    assert kept[0, 1].tobytes() == preview.ljust(PREVIEW_BYTES, b"\0")
+    length = int(inventory.preview_len[1])
+    assert bool(length & p.SORTED) == (not reference.is_text(preview))
+    if length & p.SORTED:
+        shown = reference.shown(preview)
+        assert inventory.previews[PREVIEW_BYTES:][: len(shown)].tobytes() == shown
 
 
 def test_a_slot_that_is_out_stays_out() -> None:
-    previews = np.full(4 * PREVIEW_BYTES + SLACK, ord("a"), np.uint8)
-    mask = np.array([0, 1], np.uint8)
-    lengths = np.full(4, PREVIEW_BYTES, np.uint16)
-    assert search_text(previews, lengths, *probe_of(b"aa"), 2, 0, 2, mask) == 1
-    assert mask.tolist() == [0, 1]
+    for needle in (b"aa", b"\0aa"):
+        inventory, mask = stored([(b"\0aa", b"")] * 2), np.array([False, True])
+        search(inventory, needle, mask)
+        assert mask.tolist() == [False, True]
+
+
+def test_a_stream_that_takes_a_slot_has_nothing_of_the_one_before() -> None:
+    inventory = stored([(b"\0ab\xff" * 20, b"")])
+    event, piece = np.zeros(1, EVENT), np.zeros(1, PREVIEW)
+    event["stream_id"], event["row"] = 9, 9
+    piece["row"], piece["len"] = 9, 2
+    inventory.merge(0, event, piece, np.frombuffer(b"xy", np.uint8))
+    _, _, kept = inventory.rows(np.array([0]))
+    assert kept[0, 0].tobytes() == b"xy".ljust(PREVIEW_BYTES, b"\0")
+    mask = np.ones(1, bool)
+    search(inventory, b"ab", mask)
+    assert not mask[0]

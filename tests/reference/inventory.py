@@ -1,6 +1,6 @@
 """The inventory as dicts and lists, one object a stream, in the plainest Python there is.
 
-The twin of the kernels `merge_events`, `store_previews` and `find_slots` together.
+The twin of the kernels `merge_events`, `store_previews`, `read_previews` and `find_slots` together.
 """
 
 from dataclasses import dataclass, field

@@ -1,29 +1,29 @@
-"""Substring search in previews and what is printable of them, without regard to ASCII case."""
+"""Substring search in previews and what is printable of them, without regard to ASCII case.
+
+The twin of the kernels `search_text` and `search_restored`, and of how `store_previews` keeps
+previews for them.
+"""
 
 import codecs
 from collections.abc import Sequence
 
 
 def search_text(previews: Sequence[tuple[bytes, bytes]], needle: bytes) -> list[bool]:
-    """Which pairs of previews hold the needle in one of the two."""
+    """Which pairs of previews have one that holds the needle, or is no text and shows it."""
     wanted = needle.lower()  # bytes.lower is ASCII only
-    return [wanted in a.lower() or wanted in b.lower() for a, b in previews]
+    return [any(wanted in of.lower() for of in (a, b, shown(a), shown(b))) for a, b in previews]
 
 
-def search_squeezed(previews: Sequence[tuple[bytes, bytes]], needle: bytes) -> list[bool]:
-    """Which pairs of previews have one that is no text and shows the needle in its summary."""
-    wanted = needle.lower()
-    return [any(wanted in squeezed(side).lower() for side in pair) for pair in previews]
+def shown(octets: bytes) -> bytes:
+    """The printable bytes of what is no text; nothing of a text."""
+    return b"" if is_text(octets) else bytes(byte for byte in octets if 32 <= byte < 127)
 
 
-def squeezed(octets: bytes) -> bytes:
-    """The first 80 printable bytes of what is no text; nothing of a text."""
+def is_text(octets: bytes) -> bool:
+    """UTF-8 without the controls that text does not hold; a last character may be cut short."""
     controls = set(range(32)) - {9, 10, 11, 12, 13, 27} | {127}
     try:
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        decoder.decode(octets)  # a last character may be cut short
-        if not controls & set(octets):
-            return b""
+        codecs.getincrementaldecoder("utf-8")().decode(octets)
     except UnicodeDecodeError:
-        pass
-    return bytes(byte for byte in octets if 32 <= byte < 127)[:80]
+        return False
+    return not controls & set(octets)

@@ -13,8 +13,6 @@ import numpy as np
 from shared.columns import (
     EVENT,
     EVENT_OPEN,
-    PREVIEW_BYTES,
-    U8,
     U32,
     U64,
     OutI64,
@@ -22,7 +20,6 @@ from shared.columns import (
     OutU16,
     OutU32,
     OutU64,
-    Previews,
 )
 from shared.kernels import inlined, kernel
 
@@ -73,7 +70,6 @@ ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 LOW, HASH_SHIFT, BYTE = np.uint64(0xFFFFFFFF), np.uint64(24), np.uint64(255)
 WITHOUT_SHARD = np.uint64((1 << 56) - 1)
 TEN, ELEVEN, THIRTY_TWO = np.uint64(10), np.uint64(11), np.uint64(32)
-SPAN = np.uint64(PREVIEW_BYTES)
 
 
 @inlined
@@ -233,55 +229,6 @@ def merge_events(
         slots[entered] = np.uint32(slot)
         entered += ONE
     return int(entered)
-
-
-@kernel
-def store_previews(
-    pieces: Previews,
-    octets: U8,
-    shard: int,
-    planes: OutU64,
-    preview_len: OutU16,
-    previews: OutU8,
-    marks: OutU8,
-    binding: OutU32,
-    state: OutU64,
-) -> int:
-    """Copy pieces of previews to the streams that hold their rows; returns how many found one.
-
-    pieces: any values. octets: what they point into. previews: 2 * PREVIEW_BYTES for each slot.
-    The rest as in `merge_events`, which comes first when both are in one message.
-    """
-    capacity = np.uint64(marks.size)
-    me = np.uint64(shard) << THIRTY_TWO
-    stored = 0
-    for i in range(pieces.size):
-        piece = pieces[i]
-        row, off = np.uint64(piece["row"]), np.uint64(piece["off"])
-        start, length = np.uint64(piece["start"]), np.uint64(piece["len"])
-        if (
-            row >= np.uint64(binding.size)
-            or piece["dir"] > 1
-            or start + length > SPAN
-            or off + length > np.uint64(octets.size)
-        ):
-            state[BAD_PREVIEWS] += ONE
-            continue
-        bound = np.uint64(binding[row])
-        if bound == ZERO or owner(bound - ONE, planes, capacity) != (me | row):
-            state[LATE_PREVIEWS] += ONE
-            continue
-        side = (bound - ONE) * TWO + np.uint64(piece["dir"])
-        known = np.uint64(preview_len[side])
-        for k in range(known, start):  # a piece was lost; what lies there is another stream's
-            previews[side * SPAN + np.uint64(k)] = 0
-        to = side * SPAN + start
-        for k in range(length):
-            previews[to + np.uint64(k)] = octets[off + np.uint64(k)]
-        preview_len[side] = max(known, start + length)
-        marks[bound - ONE] |= np.uint8(CHANGED | NEW_TEXT)
-        stored += 1
-    return stored
 
 
 @kernel

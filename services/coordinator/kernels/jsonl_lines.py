@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from services.coordinator.kernels.json_text import (
+from services.coordinator.kernels.json_keys import (
     A_TO_B,
     B_TO_A,
     BYTES,
@@ -31,12 +31,14 @@ from services.coordinator.kernels.json_text import (
     STREAM_BYTES,
     STREAM_ID,
     TS,
-    ZERO,
     name_table,
     put,
+    put_name,
+)
+from services.coordinator.kernels.json_text import (
+    ZERO,
     put_ends,
     put_id,
-    put_name,
     put_number,
     put_us,
 )

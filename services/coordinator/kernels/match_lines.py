@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from services.coordinator.kernels.json_text import (
+from services.coordinator.kernels.json_keys import (
     BASE64,
     CLOSE_LINE,
     EMPTY,
     MATCH_EVENT,
     MESSAGE_KIND,
     NULL,
-    ONE,
     PATTERN_ID,
     PATTERN_NAME,
     QUOTE,
@@ -20,14 +19,17 @@ from services.coordinator.kernels.json_text import (
     STOP,
     TEXT,
     TS,
-    ZERO,
-    is_text,
     name_table,
     put,
+    put_name,
+)
+from services.coordinator.kernels.json_text import (
+    ONE,
+    ZERO,
+    is_text,
     put_base64,
     put_ends,
     put_id,
-    put_name,
     put_number,
     put_text,
     put_us,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from services.coordinator.kernels.json_text import (
+from services.coordinator.kernels.json_keys import (
     BODY_END,
     BODY_START,
     CLOSE,
@@ -28,7 +28,6 @@ from services.coordinator.kernels.json_text import (
     NAME,
     NOTE,
     NULL,
-    ONE,
     OPCODE,
     ORDINAL_A,
     ORDINAL_B,
@@ -40,12 +39,15 @@ from services.coordinator.kernels.json_text import (
     STOP,
     SUMMARY,
     TS,
-    ZERO,
     name_table,
     put,
+    put_name,
+)
+from services.coordinator.kernels.json_text import (
+    ONE,
+    ZERO,
     put_ends,
     put_id,
-    put_name,
     put_number,
     put_text,
     put_us,
