@@ -24,6 +24,7 @@ GAUGES = (
     "flow_rows_max",
     "content_used_bytes",
     "content_budget_bytes",
+    "content_favorite_bytes",
     "held_segments",
 )
 

@@ -42,6 +42,7 @@ GAUGES = frozenset(
         "flow_rows_max",
         "content_used_bytes",
         "content_budget_bytes",
+        "content_favorite_bytes",
         "held_segments",
         "analyzers_live",
     }
@@ -200,6 +201,7 @@ class Worker:
                 "flow_rows_max": t.flows.size,
                 "content_used_bytes": t.used_content() if t.retains else 0,
                 "content_budget_bytes": t.budget if t.retains else 0,
+                "content_favorite_bytes": int(t.state[s.FAVORITE_0] + t.state[s.FAVORITE_1]),
                 "held_segments": int(t.state[s.RESERVED_NODES]),
             }
         )
