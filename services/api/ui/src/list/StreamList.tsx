@@ -1,0 +1,5 @@
+/** Streams. */
+
+export function StreamList() {
+  return <section className="list" aria-label="Streams." />;
+}
