@@ -13,7 +13,7 @@ export interface Live {
   /** The server wants a token. */
   refused: boolean;
   /** After a token was given. */
-  again(): void;
+  again: () => void;
 }
 
 const LiveContext = createContext<Live | null>(null);

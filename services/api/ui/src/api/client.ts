@@ -49,6 +49,12 @@ export function setToken(token: string): void {
   sessionStorage.setItem(TOKEN_KEY, token);
 }
 
+/** What every request carries when there is a token. */
+export function authorization(): Record<string, string> {
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
 /** `path` with its query; parameters without a value are left out. */
 export function address(path: string, params: Params = {}): string {
   const query = new URLSearchParams();
@@ -62,9 +68,7 @@ export function address(path: string, params: Params = {}): string {
 
 /** The response as it comes; throws ApiError unless it is a success. */
 export async function send(path: string, options: RequestOptions = {}): Promise<Response> {
-  const headers = new Headers();
-  const token = sessionStorage.getItem(TOKEN_KEY);
-  if (token) headers.set("Authorization", `Bearer ${token}`);
+  const headers = new Headers(authorization());
   if (options.json !== undefined) headers.set("Content-Type", "application/json");
   const init: RequestInit = { method: options.method ?? "GET", headers, cache: "no-store" };
   if (options.json !== undefined) init.body = JSON.stringify(options.json);
@@ -87,7 +91,8 @@ export async function request<T>(path: string, options: RequestOptions = {}): Pr
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
-async function problemOf(response: Response): Promise<ApiError> {
+/** What a response that is not a success says. */
+export async function problemOf(response: Response): Promise<ApiError> {
   try {
     const { error } = (await response.json()) as Schemas["ErrorBody"];
     return new ApiError(response.status, error.code, error.message, error.hint);

@@ -13,6 +13,7 @@ export const keys = {
   patterns: ["patterns"] as const,
   profiles: ["profiles"] as const,
   rules: ["hide-rules"] as const,
+  search: (id: string) => ["search", id] as const,
   timeline: (params: StreamParams) => ["overview", "timeline", params] as const,
   facets: (params: StreamParams) => ["overview", "facets", params] as const,
   overview: ["overview"] as const,

@@ -11,7 +11,9 @@ export interface Command {
   group: Group;
 }
 
-export type Group = "Move" | "Stream" | "Look" | "Copy" | "Run" | "Page";
+/** In the order of the help. */
+export const GROUPS = ["Move", "Stream", "Look", "Copy", "Run", "Page"] as const;
+export type Group = (typeof GROUPS)[number];
 
 const TABLE = [
   ["list.next", ["j", "ArrowDown"], "next stream", "Move"],

@@ -12,12 +12,14 @@ export interface Notice {
 
 type Say = (text: string, options?: { trouble?: boolean }) => void;
 
-const NoticeContext = createContext<Say>(() => undefined);
+const SayContext = createContext<Say>(() => undefined);
+const NoticeContext = createContext<Notice | null>(null);
 const STAY_MS = 5000;
+const TROUBLE_STAYS_MS = 10_000; // it is read before it is understood
 
 /** Say something to whoever looks at the page. */
 export function useSay(): Say {
-  return use(NoticeContext);
+  return use(SayContext);
 }
 
 /** An error as a sentence, with what to do where that is known. */
@@ -35,20 +37,25 @@ export function NoticeProvider({ children }: { children: ReactNode }) {
   );
   useEffect(() => {
     if (notice === null) return;
-    const timer = setTimeout(() => setNotice(null), STAY_MS);
+    const timer = setTimeout(() => setNotice(null), notice.trouble ? TROUBLE_STAYS_MS : STAY_MS);
     return () => clearTimeout(timer);
   }, [notice]);
   return (
-    <NoticeContext value={say}>
-      {children}
-      <div
-        className="notice"
-        role="status"
-        aria-live="polite"
-        data-trouble={notice?.trouble ?? false}
-      >
-        {notice?.text}
-      </div>
-    </NoticeContext>
+    <SayContext value={say}>
+      <NoticeContext value={notice}>
+        {children}
+        <NoticeLine />
+      </NoticeContext>
+    </SayContext>
+  );
+}
+
+/** Where the notice is shown. A dialog has its own: what is outside of it is not read aloud. */
+export function NoticeLine() {
+  const notice = use(NoticeContext);
+  return (
+    <div className="notice" role="status" data-trouble={notice?.trouble ?? false}>
+      {notice?.text}
+    </div>
   );
 }

@@ -32,6 +32,8 @@ export interface View {
   panel: Panel | null;
   /** A search that is under way or was read. */
   search: string;
+  /** What it looks for, to look for it again: direction:kind:value. */
+  find: string;
 }
 
 export const EMPTY: View = {
@@ -47,6 +49,7 @@ export const EMPTY: View = {
   match: null,
   panel: null,
   search: "",
+  find: "",
 };
 
 const ID = /^[0-9a-f]{16}$/;
@@ -70,6 +73,7 @@ export function parseView(query: string): View {
     match: count(given.get("match")),
     panel: oneOf(PANELS, given.get("panel")) ?? null,
     search: text("search"),
+    find: text("find"),
   };
 }
 
