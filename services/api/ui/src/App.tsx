@@ -14,6 +14,7 @@ import { TokenGate } from "./status/TokenGate";
 import { Timeline } from "./timeline/Timeline";
 import { prefs, usePrefs } from "./view/prefs";
 import { currentView, go, useView } from "./view/useView";
+import type { Panel } from "./view/view";
 
 const THEMES = ["system", "dark", "light"] as const;
 
@@ -24,12 +25,12 @@ export function App() {
   useTheme();
   useCommands({
     back: goBack,
-    "page.help": () => go({ panel: "help" }),
-    "panel.patterns": () => go({ panel: "patterns" }),
-    "panel.profiles": () => go({ panel: "profiles" }),
-    "panel.rules": () => go({ panel: "rules" }),
-    "panel.search": () => go({ panel: "search" }),
-    "panel.status": () => go({ panel: "status" }),
+    "page.help": () => open("help"),
+    "panel.patterns": () => open("patterns"),
+    "panel.profiles": () => open("profiles"),
+    "panel.rules": () => open("rules"),
+    "panel.search": () => open("search"),
+    "panel.status": () => open("status"),
     "page.theme": nextTheme,
     "keys.toggle": () => prefs.change({ keys: !prefs.read().keys }),
   });
@@ -51,6 +52,10 @@ export function App() {
       <Palette run={run} />
     </TokenGate>
   );
+}
+
+function open(panel: Panel): void {
+  go({ panel }, { push: true });
 }
 
 /** Escape takes away one thing: a panel, then the place that has the focus, then the selection. */

@@ -19,6 +19,8 @@ export function Dialog({ title, onClose, size = "wide", children }: Props) {
   const element = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   const close = () => onClose?.();
+  // a press beside a form must not throw away what was typed
+  const closedBy = !onClose ? "none" : size === "palette" ? "any" : "closerequest";
   const layer = useLayer(close);
   useLayoutEffect(() => {
     const dialog = element.current;
@@ -33,7 +35,7 @@ export function Dialog({ title, onClose, size = "wide", children }: Props) {
       ref={element}
       className={`dialog ${size}`}
       aria-labelledby={titleId}
-      closedby={onClose ? "any" : "none"}
+      closedby={closedBy}
       onCancel={(event) => {
         if (event.target !== event.currentTarget) return; // of a file picker
         event.preventDefault();

@@ -26,7 +26,7 @@ const PANELS: Record<Panel, { title: string; content: ComponentType }> = {
 
 export function Panels() {
   const { panel, search } = useView();
-  useSearchKept(search);
+  useSearchKept(panel === "search" ? "" : search);
   const shown = panel && PANELS[panel];
   return (
     <>

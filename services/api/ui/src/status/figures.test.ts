@@ -167,8 +167,9 @@ describe("shares", () => {
     expect(shareOf(9, 5)).toBe(1);
   });
 
-  it("is of sources whose size is known", () => {
-    expect(readShare([SOURCE, { ...SOURCE, position: 900, size: 0 }])).toBe(0.25);
+  it("is of sources whose size is known and that can be read", () => {
+    const failed = { ...SOURCE, position: 0, status: "failed" as const };
+    expect(readShare([SOURCE, { ...SOURCE, position: 900, size: 0 }, failed])).toBe(0.25);
     expect(readShare([])).toBeNull();
   });
 });

@@ -93,9 +93,9 @@ function lagFigure({ lag_ms, run_status, sources }: HealthDocument): Figure | nu
   return figure("lag", `read ${formatShare(share)}`, "How much of the files has been read.");
 }
 
-/** How much of what has a known size was read. */
+/** How much of what can be read and has a known size was read. */
 export function readShare(sources: readonly SourceHealth[]): number | null {
-  const sized = sources.filter((source) => source.size > 0);
+  const sized = sources.filter(({ size, status }) => size > 0 && status !== "failed");
   const sum = (of: (source: SourceHealth) => number) => sized.reduce((all, s) => all + of(s), 0);
   return shareOf(
     sum((source) => source.position),

@@ -27,7 +27,7 @@ export function useFound(id: string) {
   });
 }
 
-/** For as long as the page's address names a search, hits can be gone back to. */
+/** For as long as the page's address names a search, its hits can be gone back to. */
 export function useSearchKept(id: string): void {
   useFound(id);
 }
