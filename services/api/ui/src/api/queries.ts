@@ -41,6 +41,9 @@ export interface Buckets {
   bucket_us: number;
   streams: number[];
   bytes: number[];
+  /** Streams that began before all buckets. */
+  earlier?: number;
+  /** Streams with a match. */
   matches: { pattern_id: number; counts: number[] }[];
 }
 

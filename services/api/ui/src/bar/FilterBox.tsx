@@ -1,6 +1,7 @@
 /** The filter: one line of text, its terms drawn as chips behind it, faults underlined. */
 
 import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
+import { flushSync } from "react-dom";
 
 import { useCommands } from "../keys/useCommands";
 import { sentenceOf } from "../notices/NoticeProvider";
@@ -35,7 +36,7 @@ export function FilterBox({ filter, refusal }: Props) {
   const [scroll, setScroll] = useState(0);
   const [open, setOpen] = useState(false);
   const [active, setActive] = useState(-1);
-  const known = useKnown();
+  const known = useKnown(open);
   const found = suggest(text, caret, known);
   const shown = open ? found.items : [];
   const listId = useId();
@@ -58,11 +59,9 @@ export function FilterBox({ filter, refusal }: Props) {
   };
   const accept = (item: Suggestion) => {
     const next = take(text, found, item);
-    write(next.text, next.caret);
-    requestAnimationFrame(() => {
-      input.current?.focus();
-      input.current?.setSelectionRange(next.caret, next.caret);
-    });
+    flushSync(() => write(next.text, next.caret)); // what is typed next comes behind it
+    input.current?.focus();
+    input.current?.setSelectionRange(next.caret, next.caret);
   };
   const onKey = (event: KeyboardEvent<HTMLInputElement>) => {
     const item = shown[active];

@@ -7,13 +7,16 @@ import { CONTENT_KINDS, PROTOCOLS, SERVICES, STATUSES } from "../api/names";
 import { facetsQuery, patternsQuery, profilesQuery } from "../api/queries";
 import type { Known, KnownValue } from "../view/suggest";
 
+const VALUE_MAX = 80;
+
 interface Counted {
   name: string;
   count: number;
 }
 
-export function useKnown(): Known {
-  const facets = useQuery(facetsQuery({})).data;
+/** asked: somebody looks at them. Counts are of all streams, and take the server some time. */
+export function useKnown(asked: boolean): Known {
+  const facets = useQuery({ ...facetsQuery({}), enabled: asked }).data;
   const patterns = useQuery(patternsQuery()).data?.patterns;
   const profiles = useQuery(profilesQuery()).data?.profiles;
   return useMemo(() => {
@@ -26,7 +29,7 @@ export function useKnown(): Known {
       tag: facets?.tags.map(({ tag, streams }) => ({ value: tag, count: streams })) ?? [],
       pat: (patterns ?? []).map(({ id, name, value }) => ({
         value: name,
-        title: value,
+        title: value.slice(0, VALUE_MAX),
         count: matched.get(id) ?? null,
       })),
       profile: (profiles ?? [])

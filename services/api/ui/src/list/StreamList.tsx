@@ -53,7 +53,7 @@ export function StreamList() {
   useListCommands({ listed, rows, win, selection });
   useEdge(following, order, rows, toStart, toEnd);
   const stop = tabStop(selection.index, win.first, win.last);
-  useFocusFollows(grid, stream, stop === selection.index);
+  useFocusFollows(grid, stream, stop === selection.index && rows.at(stop) !== undefined);
   const { toggleFavorite } = useStreamActions();
   const patterns = useQuery(patternsQuery()).data?.patterns;
   const byId = useMemo(() => new Map(patterns?.map((each) => [each.id, each])), [patterns]);
@@ -69,7 +69,7 @@ export function StreamList() {
 
   const fresh = rows.counts?.fresh ?? 0;
   return (
-    <section className="list" aria-label="Streams">
+    <main className="list" aria-label="Streams">
       <ReconnectLine
         error={rows.counts === null ? null : rows.error}
         readAt={rows.counts?.readAt}
@@ -115,7 +115,7 @@ export function StreamList() {
         index={selection.index}
         outside={selection.outside}
       />
-    </section>
+    </main>
   );
 }
 

@@ -13,6 +13,8 @@ import { toggleTerm } from "../view/terms";
 import { currentView, go } from "../view/useView";
 import { Pick, Section } from "./Section";
 
+const VALUE_MAX = 200;
+
 export function Patterns({ params, ready }: { params: ListParams; ready: boolean }) {
   const { pattern_id: picked, ...others } = params;
   const staleTime = useStaleTime();
@@ -27,7 +29,7 @@ export function Patterns({ params, ready }: { params: ListParams; ready: boolean
           <Pick
             picked={picked === pattern.id}
             pick={() => go({ q: toggleTerm(currentView().q, "pat", termOf(pattern, names)) })}
-            title={`${pattern.kind}: ${visibleLine(pattern.value)}${stateOf(pattern)}`}
+            title={`${pattern.kind}: ${visibleLine(pattern.value.slice(0, VALUE_MAX))}${stateOf(pattern)}`}
             lead={
               <span className="dot" style={pattern.color ? { background: pattern.color } : {}} />
             }

@@ -7,6 +7,7 @@ import "uplot/dist/uPlot.min.css";
 import type { Pattern } from "../api/client";
 import type { Buckets } from "../api/queries";
 import { formatBytes, formatCount, formatDateTime } from "../format/numbers";
+import { visibleLine } from "../format/visible";
 import { plotOptions, seriesOf } from "./plot";
 import { sentenceAbout, type Range } from "./range";
 
@@ -69,7 +70,10 @@ function wordsAt(buckets: Buckets, at: number, patterns: readonly Pattern[]): st
   const names = new Map(patterns.map(({ id, name }) => [id, name]));
   const matches = buckets.matches
     .filter(({ counts }) => (counts[at] ?? 0) > 0)
-    .map(({ pattern_id, counts }) => `${names.get(pattern_id) ?? pattern_id} ${counts[at] ?? 0}`);
+    .map(({ pattern_id, counts }) => {
+      const name = visibleLine(names.get(pattern_id) ?? String(pattern_id));
+      return `${name} ${counts[at] ?? 0}`;
+    });
   return [
     formatDateTime(buckets.start_us + at * buckets.bucket_us).slice(0, 23),
     `${formatCount(buckets.streams[at] ?? 0)} streams`,

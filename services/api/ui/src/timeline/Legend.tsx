@@ -27,7 +27,10 @@ export function Legend({ buckets, patterns }: Props) {
         </span>{" "}
         bytes ≤ {formatBytes(Math.max(...buckets.bytes))}
       </span>
-      <span className="muted">per {formatDuration(buckets.bucket_us)}</span>
+      <span className="muted">
+        per {formatDuration(buckets.bucket_us)}
+        {buckets.earlier ? `, ${formatCount(buckets.earlier)} began earlier` : ""}
+      </span>
       {patterns
         .filter(({ id }) => found.has(id))
         .map(({ id, name, color }) => (

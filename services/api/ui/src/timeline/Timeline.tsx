@@ -46,7 +46,7 @@ export function Timeline() {
           <Button title="zoom in" text="+" act={step(narrower)} off={range === null} />
           <Button title="zoom out" text="−" act={step(wider)} off={range === null || !ranged} />
           <Button title="later" text="›" act={step(later)} off={range === null} />
-          <Button title="whole run" text="all" act={() => setRange(null)} off={!ranged} />
+          <Button title="all of the run" text="all" act={() => setRange(null)} off={!ranged} />
         </span>
       </div>
       <Chart buckets={shown} patterns={patterns} brushed={setRange} />

@@ -26,7 +26,7 @@ it("is told in a sentence", () => {
   expect(rangeOf(buckets)).toEqual({ since: start_us, until: start_us + 3_000_000 });
   expect(sentenceAbout(buckets, [{ id: 3, name: "fl\u202eag" }])).toBe(
     "6 streams and 3.00 kB; from 2026-11-26 09:16:04.000000 to 2026-11-26 09:16:07.000000 " +
-      "in steps of 1 s; most at 2026-11-26 09:16:05.000000: 5; 3 matches of fl‹202E›ag",
+      "in steps of 1 s; most at 2026-11-26 09:16:05.000000: 5; 3 with a match of fl‹202E›ag",
   );
   expect(sentenceAbout(null, [])).toMatch(/nothing/);
 });

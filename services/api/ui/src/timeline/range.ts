@@ -55,7 +55,7 @@ export function sentenceAbout(
   const names = new Map(patterns.map(({ id, name }) => [id, name]));
   const matches = buckets.matches.map(({ pattern_id, counts }) => {
     const name = visibleLine(names.get(pattern_id) ?? `pattern ${pattern_id}`);
-    return `${formatCount(sum(counts))} matches of ${name}`;
+    return `${formatCount(sum(counts))} with a match of ${name}`;
   });
   return [
     `${formatCount(sum(buckets.streams))} streams and ${formatBytes(sum(buckets.bytes))}`,
