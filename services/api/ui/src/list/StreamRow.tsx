@@ -62,7 +62,8 @@ function Placeholder() {
 
 function Cells({ row, patterns }: { row: Row; patterns: PatternsById }) {
   const { client, server } = endsOf(row);
-  const service = row.service.name ?? row.protocol;
+  const ported = row.protocol === "tcp" || row.protocol === "udp";
+  const service = row.service.name ?? (ported ? `:${server.port}` : row.protocol);
   const ends = `${formatEndpoint(client)} → ${formatEndpoint(server)} (${row.protocol})`;
   return (
     <>
@@ -81,7 +82,12 @@ function Cells({ row, patterns }: { row: Row; patterns: PatternsById }) {
       <span role="gridcell" className="c-time" title={formatDateTime(row.first_seen_us)}>
         {formatTime(row.first_seen_us)}
       </span>
-      <span role="gridcell" className="c-service" data-known={row.service.name !== null}>
+      <span
+        role="gridcell"
+        className="c-service"
+        title={`${row.protocol} ${row.service.evidence}`}
+        data-known={row.service.name !== null}
+      >
         {service}
       </span>
       <span role="gridcell" className="c-ends" title={ends}>

@@ -59,7 +59,8 @@ export function useRows(listed: Listed, ready: boolean, first: number, last: num
   });
   const newest = results.reduce((a, b) => (b.dataUpdatedAt > a.dataUpdatedAt ? b : a));
   const read = newest.data && { ...newest.data, readAt: newest.dataUpdatedAt };
-  const counts = useLast(`${list} ${anchor ?? ""}`, read);
+  const kept = useLast(`${list} ${anchor ?? ""}`, read);
+  const counts = ready ? kept : null; // until then what is there is of another filter
 
   // the first block that was read gives the anchor
   const top = wanted[0] === 0 ? results[0]?.data?.rows[0]?.number : undefined;
@@ -72,7 +73,7 @@ export function useRows(listed: Listed, ready: boolean, first: number, last: num
   useEffect(() => forgetBlocks(client), [client, list, anchor, settled]);
 
   const begin = (wanted[0] ?? 0) * BLOCK_ROWS;
-  const blocks = results.map((result) => result.data?.rows);
+  const blocks = results.map((result) => (ready ? result.data?.rows : undefined));
   return {
     list,
     at: (index) => {
