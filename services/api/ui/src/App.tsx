@@ -3,6 +3,7 @@
 import { useEffect, type CSSProperties } from "react";
 
 import { Bar } from "./bar/Bar";
+import { Resizer } from "./frame/Resizer";
 import { Inspector } from "./inspector/Inspector";
 import { run, useCommands, useKeyboard } from "./keys/useCommands";
 import { StreamList } from "./list/StreamList";
@@ -16,6 +17,8 @@ import { prefs, usePrefs } from "./view/prefs";
 import { currentView, go, useView } from "./view/useView";
 import type { Panel } from "./view/view";
 
+const RAIL_PX = { min: 120, max: 480, initial: 200 };
+const INSPECTOR_PX = { min: 320, max: 1400, initial: 560 };
 const THEMES = ["system", "dark", "light"] as const;
 
 export function App() {
@@ -45,6 +48,23 @@ export function App() {
         <Timeline />
         <Rail />
         <StreamList />
+        <Resizer
+          name="the rail"
+          className="rail-edge"
+          width={railWidth}
+          {...RAIL_PX}
+          resized={(width) => prefs.change({ railWidth: width })}
+        />
+        {stream !== null && (
+          <Resizer
+            name="the inspector"
+            className="inspector-edge"
+            width={inspectorWidth}
+            {...INSPECTOR_PX}
+            fromRight
+            resized={(width) => prefs.change({ inspectorWidth: width })}
+          />
+        )}
         {stream !== null && <Inspector key={stream} id={stream} />}
         <StatusBar />
       </div>

@@ -24,6 +24,7 @@ export function useLive(): Live {
   return live;
 }
 
+const OVERVIEW_MS = 1000; // timeline and counts are over all streams: not more often than this
 const SETTLE_MS = 250; // changes are gathered for so long before what they touch is read again
 
 export function LiveProvider({ children }: { children: ReactNode }) {
@@ -69,26 +70,47 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   return <LiveContext value={live}>{children}</LiveContext>;
 }
 
-/** Gathers what changed, so that a thousand changes cost one reading. */
+/**
+ * Gathers what changed, so that a thousand changes cost one reading. What is being read is not
+ * asked for again before it is here: a server that is slower than the changes would never answer.
+ */
 export class Changes {
   private readonly touched = new Map<string, readonly unknown[]>();
+  private readonly reading = new Set<string>();
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private stopped = false;
 
   constructor(private readonly client: QueryClient) {}
 
   add(delta: Delta): void {
     for (const key of touchedBy(delta)) this.touched.set(JSON.stringify(key), key);
-    if (this.touched.size > 0) this.timer ??= setTimeout(() => this.tell(), waitOf(delta));
+    this.tellIn(waitOf(delta));
   }
 
   stop(): void {
+    this.stopped = true;
     clearTimeout(this.timer);
+  }
+
+  private tellIn(ms: number): void {
+    if (this.touched.size > 0 && !this.stopped) this.timer ??= setTimeout(() => this.tell(), ms);
   }
 
   private tell(): void {
     this.timer = undefined;
-    for (const queryKey of this.touched.values()) void this.client.invalidateQueries({ queryKey });
-    this.touched.clear();
+    for (const [name, queryKey] of this.touched)
+      if (!this.reading.has(name)) {
+        this.touched.delete(name);
+        void this.read(name, queryKey);
+      }
+  }
+
+  private async read(name: string, queryKey: readonly unknown[]): Promise<void> {
+    this.reading.add(name);
+    await this.client.invalidateQueries({ queryKey });
+    if (queryKey === keys.overview) await new Promise((done) => setTimeout(done, OVERVIEW_MS));
+    this.reading.delete(name);
+    this.tellIn(SETTLE_MS);
   }
 }
 

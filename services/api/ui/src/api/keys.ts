@@ -17,4 +17,6 @@ export const keys = {
   timeline: (params: StreamParams) => ["overview", "timeline", params] as const,
   facets: (params: StreamParams) => ["overview", "facets", params] as const,
   overview: ["overview"] as const,
+  /** When the newest stream was seen: the day that times without a date are of. */
+  day: ["day"] as const,
 };

@@ -1,5 +1,20 @@
-/** Services, patterns, profiles. */
+/** What can be picked with one click: services, patterns, profiles, filters kept under a name. */
+
+import { useFilter } from "../view/useFilter";
+import { Patterns } from "./Patterns";
+import { Profiles } from "./Profiles";
+import { Saved } from "./Saved";
+import { Services } from "./Services";
+import "./rail.css";
 
 export function Rail() {
-  return <section className="rail" aria-label="Services, patterns, profiles." />;
+  const { params, ready } = useFilter();
+  return (
+    <nav className="rail" aria-label="Services, patterns, profiles, saved filters">
+      <Services params={params} ready={ready} />
+      <Patterns params={params} ready={ready} />
+      <Profiles />
+      <Saved />
+    </nav>
+  );
 }

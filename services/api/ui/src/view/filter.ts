@@ -2,7 +2,8 @@
  * The filter's grammar: `svc:http port:8080 size:>4k fav:yes "GET /flag"`.
  *
  * Terms stand apart by spaces and must all hold. A term is `key:value`, or text that a stream shows.
- * A value with spaces goes in double quotes, `\"` and `\\` inside; `data:` takes /a regex/ as well.
+ * A value with spaces goes in double quotes, `\"` and `\\` inside. `data:` takes /a regex/ as well,
+ * up to a / that ends a word.
  * Each fault says where it is; the other terms still count.
  */
 
@@ -105,7 +106,7 @@ const ALIASES: Record<string, Key> = {
 
 /** What a filter means. Never throws. */
 export function parseFilter(text: string, context: Context): Filter {
-  const filter: Filter = { terms: split(text), params: {}, data: null, faults: [] };
+  const filter: Filter = { terms: splitTerms(text), params: {}, data: null, faults: [] };
   const words: string[] = [];
   const seen = new Set<string>();
   for (const term of filter.terms) {
@@ -120,7 +121,7 @@ export function parseFilter(text: string, context: Context): Filter {
 }
 
 /** The terms of a text, values unquoted. */
-function split(text: string): Term[] {
+export function splitTerms(text: string): Term[] {
   const terms: Term[] = [];
   let at = 0;
   for (;;) {
@@ -144,8 +145,8 @@ function split(text: string): Term[] {
 
 function keyOf(name: string): Key | "" | null {
   const lower = name.toLowerCase();
-  if (lower in KEYS) return lower as Key;
-  return ALIASES[lower] ?? null;
+  if (Object.hasOwn(KEYS, lower)) return lower as Key;
+  return Object.hasOwn(ALIASES, lower) ? (ALIASES[lower] ?? null) : null;
 }
 
 function unknownKey(name: string): string {
@@ -162,11 +163,12 @@ function readValue(text: string, at: number, regex: boolean) {
       if (c === "\\" && (next === quote || (quote === '"' && next === "\\"))) {
         value += next;
         i++;
-      } else if (c === quote) {
+      } else if (c === quote && (quote === '"' || next === "" || /\s/.test(next))) {
         return { value: quote === "/" ? `/${value}/` : value, end: i + 1, fault: null };
       } else value += c;
     }
-    return { value, end: text.length, fault: `the closing ${quote} is missing` };
+    const hint = quote === "/" ? '; text that begins with / goes in "quotes"' : "";
+    return { value, end: text.length, fault: `the closing ${quote} is missing${hint}` };
   }
   const end = at + (/^\S*/.exec(text.slice(at))?.[0].length ?? 0);
   return { value: text.slice(at, end), end, fault: null };
@@ -191,8 +193,7 @@ function apply(term: Term, filter: Filter, words: string[], context: Context): s
       p.port = Number(value);
       return null;
     case "addr":
-      if (!/^[0-9a-fA-F:.]+(\/\d{1,3})?$/.test(value))
-        return "neither an address nor a block such as 10.0.0.0/8";
+      if (!isAddress(value)) return "neither an address nor a block such as 10.0.0.0/8";
       p.addr = value;
       return null;
     case "proto":
@@ -237,6 +238,19 @@ function apply(term: Term, filter: Filter, words: string[], context: Context): s
   }
 }
 
+/** An address or a block; IPv6 as URLs are checked (WHATWG URL, host parsing). */
+function isAddress(value: string): boolean {
+  const form = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/.exec(value);
+  const [address, bits] = [form?.[1] ?? "", Number(form?.[2] ?? 0)];
+  if (!address.includes(":"))
+    return bits <= 32 && /^(?:\d{1,3}\.){3}\d{1,3}$/.test(address) && octetsFit(address);
+  return bits <= 128 && URL.canParse(`http://[${address}]`);
+}
+
+function octetsFit(address: string): boolean {
+  return address.split(".").every((octet) => Number(octet) < 256 && !/^0\d/.test(octet));
+}
+
 function dataQuery(value: string): DataQuery {
   if (value.length > 2 && value.startsWith("/") && value.endsWith("/"))
     return { kind: "regex", value: value.slice(1, -1) };
@@ -279,17 +293,20 @@ const UNITS: Record<string, number> = { "": 1, b: 1, k: 1e3, m: 1e6, g: 1e9, t: 
 function parseSize(text: string | undefined): number | null {
   const form = /^(\d{1,12}(?:\.\d{1,6})?)([kmgt]?)b?$/i.exec(text ?? "");
   const unit = form && UNITS[(form[2] ?? "").toLowerCase()];
-  return form && unit ? Math.round(Number(form[1]) * unit) : null;
+  const bytes = form && unit ? Math.round(Number(form[1]) * unit) : null;
+  return Number.isSafeInteger(bytes) ? bytes : null;
 }
 
 /** µs since the epoch of a time as people write it, in UTC like everything shown here. */
 export function parseTime(text: string, dayOf_us: number): number | null {
-  if (/^\d{12,18}$/.test(text)) return Number(text);
+  if (/^\d{12,16}$/.test(text))
+    return Number(text) <= Number.MAX_SAFE_INTEGER ? Number(text) : null;
   const form =
     /^(?:(\d{4})-(\d\d)-(\d\d)[T_ ]?)?(?:(\d{1,2}):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?Z?)?$/.exec(
       text,
     );
   if (!form || (form[1] === undefined && form[4] === undefined)) return null;
+  if (Number(form[2] ?? 1) > 12 || Number(form[3] ?? 1) > 31) return null;
   const day = form[1]
     ? Date.UTC(Number(form[1]), Number(form[2]) - 1, Number(form[3]))
     : Math.floor(dayOf_us / 86_400_000_000) * 86_400_000;
@@ -307,7 +324,7 @@ export function quote(value: string): string {
 
 /** The filter with one key's term set anew, or taken out (null); others stay as they were typed. */
 export function withTerm(text: string, key: Key, value: string | null): string {
-  const terms = split(text).filter((term) => term.key !== key);
+  const terms = splitTerms(text).filter((term) => term.key !== key);
   const kept = terms.map((term) => text.slice(term.start, term.end));
   if (value !== null) kept.push(`${key}:${quote(value)}`);
   return kept.join(" ");
