@@ -13,6 +13,6 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy allows files of our own, no data: URLs
     modulePreload: { polyfill: false },
   },
-  server: { proxy: { "/api": { target: api, headers: { Origin: api } } } },
+  server: { proxy: { "/api": { target: api, changeOrigin: true, headers: { Origin: api } } } },
   test: { environment: "happy-dom", include: ["src/**/*.test.{ts,tsx}"] },
 });
