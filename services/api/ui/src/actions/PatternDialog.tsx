@@ -5,6 +5,7 @@ import { useState, type SubmitEvent } from "react";
 
 import { request, type Pattern, type Schemas } from "../api/client";
 import { keys } from "../api/keys";
+import { visible, visibleLine } from "../format/visible";
 import { asText } from "../inspector/octets/text";
 import { toHex } from "../inspector/octets/hex";
 import { sentenceOf, useSay } from "../notices/NoticeProvider";
@@ -55,7 +56,9 @@ export function PatternDialog({ octets, decoded, onClose }: Props) {
     try {
       const pattern = await request<Pattern>("/api/patterns", { method: "POST", json });
       void client.invalidateQueries({ queryKey: keys.patterns });
-      say(`pattern ${pattern.name} is looked for, in what is retained as well`);
+      say(
+        `${visibleLine(pattern.name.slice(0, 60))}: looked for from now on and in what is retained`,
+      );
       onClose();
     } catch (error) {
       setFault(sentenceOf(error));
@@ -132,7 +135,7 @@ export function PatternDialog({ octets, decoded, onClose }: Props) {
           </p>
         )}
         <p className="whole warning" role="alert">
-          {fault}
+          {visible(fault)}
         </p>
         <span className="whole row end">
           <button type="button" onClick={onClose}>

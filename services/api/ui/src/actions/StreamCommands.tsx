@@ -3,7 +3,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { request, type Schemas, type Stream } from "../api/client";
+import { request, type Schemas } from "../api/client";
 import { keys } from "../api/keys";
 import { formatBytes } from "../format/numbers";
 import { usePatterns } from "../inspector/matches/useMatches";
@@ -12,6 +12,7 @@ import { currentSelection, picked } from "../inspector/picked";
 import { useCommands } from "../keys/useCommands";
 import { sentenceOf, useSay } from "../notices/NoticeProvider";
 import { currentView, go } from "../view/useView";
+import type { ListedStream } from "./cached";
 import { Choices, type Choice } from "./Choices";
 import { copyText } from "./clipboard";
 import { curlAt, written, type Form } from "./content";
@@ -23,7 +24,7 @@ import { useStreamActions } from "./useStreamActions";
 
 type Open = { kind: "download" | "rule" } | { kind: "pattern"; picked: Picked | null } | null;
 
-export function StreamCommands({ stream }: { stream: Stream }) {
+export function StreamCommands({ stream }: { stream: ListedStream }) {
   const client = useQueryClient();
   const say = useSay();
   const patterns = usePatterns();
@@ -96,8 +97,8 @@ export function StreamCommands({ stream }: { stream: Stream }) {
   });
 
   useCommands({
-    "stream.favorite": () => toggleFavorite(stream),
-    "stream.hide": () => toggleHidden(stream),
+    "stream.favorite": () => void toggleFavorite(stream),
+    "stream.hide": () => void toggleHidden(stream),
     "stream.hideRule": () => setOpen({ kind: "rule" }),
     "stream.comment": () => focusField("comment"),
     "stream.tag": () => focusField("tag"),
@@ -144,7 +145,7 @@ export function StreamCommands({ stream }: { stream: Stream }) {
         title,
         act: () => addRule(rule),
       }));
-      return <Choices title="Hide" choices={choices} onClose={close} />;
+      return <Choices title="Hide every stream of …" choices={choices} onClose={close} />;
     }
     case "pattern":
       return (

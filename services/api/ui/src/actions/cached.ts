@@ -2,14 +2,17 @@
 
 import type { Stream } from "../api/client";
 
+/** A list may keep less of a row. */
+export type ListedStream = Omit<Stream, "directions">;
+
 const DEPTH_MAX = 5; // pages of a list of rows, with a little around
 
-function isStream(value: object): value is Stream {
+function isStream(value: object): value is ListedStream {
   return "stream_id_hex" in value && "endpoint_a" in value;
 }
 
 /** A stream's row in what a query has. */
-export function findStream(data: unknown, id: string, depth = 0): Stream | undefined {
+export function findStream(data: unknown, id: string, depth = 0): ListedStream | undefined {
   if (typeof data !== "object" || data === null || depth > DEPTH_MAX) return undefined;
   if (isStream(data)) return data.stream_id_hex === id ? data : undefined;
   for (const value of Object.values(data)) {

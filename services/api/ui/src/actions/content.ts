@@ -1,10 +1,11 @@
 /** What is copied, and how it is written. */
 
-import { request, type Schemas, type Stream } from "../api/client";
+import { request, type Schemas } from "../api/client";
 import { asText } from "../inspector/octets/text";
 import { concat, fromBase64, toBase64, type Octets } from "../inspector/octets/base64";
 import { toHex } from "../inspector/octets/hex";
 import { endsOf } from "../inspector/sides";
+import type { ListedStream } from "./cached";
 import { curlOf } from "./curl";
 import { pythonBytes } from "./literals";
 
@@ -27,7 +28,7 @@ type Message = Schemas["Message"];
 
 /** The HTTP request that a place is of, or that what is there answers, as curl. */
 export async function curlAt(
-  stream: Stream,
+  stream: ListedStream,
   place: { direction: string; start: number },
 ): Promise<string> {
   const message = await requestAt(stream.stream_id_hex, place);
@@ -85,7 +86,7 @@ const BODY_MAX = 1024 * 1024; // a command is pasted by hand
 
 /** Octets [start, end) of a direction. Throws when some are missing. */
 async function read(
-  stream: Stream,
+  stream: ListedStream,
   direction: string,
   start: number,
   end: number,

@@ -1,7 +1,8 @@
 /** Hide rules that a stream's row suggests, the narrowest first. */
 
-import type { Schemas, Stream } from "../api/client";
+import type { Schemas } from "../api/client";
 import { formatEndpoint } from "../format/numbers";
+import type { ListedStream } from "./cached";
 import { endsOf } from "../inspector/sides";
 
 export interface Suggestion {
@@ -11,12 +12,12 @@ export interface Suggestion {
 
 /** names: of patterns by their numbers. */
 export function suggestions(
-  stream: Stream,
+  stream: ListedStream,
   names: ReadonlyMap<number, { name: string }>,
 ): Suggestion[] {
   const { client, server } = endsOf(stream);
   const found: Suggestion[] = [
-    suggest("this stream", "stream", stream.stream_id_hex),
+    suggest("this stream alone", "stream", stream.stream_id_hex),
     suggest(`port ${server.port} (server)`, "port", server.port),
     suggest(`address ${formatEndpoint(client, false)} (client)`, "addr", client.addr),
     suggest(`address ${formatEndpoint(server, false)} (server)`, "addr", server.addr),
@@ -34,8 +35,5 @@ function suggest(
   kind: Schemas["NewRule"]["kind"],
   value: string | number,
 ): Suggestion {
-  return {
-    title: `hide every stream of ${title}`.replace("every stream of this", "only this"),
-    rule: { kind, value, enabled: true },
-  };
+  return { title, rule: { kind, value, enabled: true } };
 }

@@ -12,46 +12,47 @@ import { sentenceOf, useSay } from "../notices/NoticeProvider";
 import { withStream } from "./cached";
 
 type Notes = Partial<Schemas["StreamNotes"]>;
+/** A row, as much of it as a change is about. */
+type Noted = Pick<Stream, "stream_id_hex">;
 type Say = ReturnType<typeof useSay>;
 
 export function useStreamActions() {
   const client = useQueryClient();
   const say = useSay();
   return useMemo(() => {
-    const note = (stream: Stream, notes: Notes, done: string) =>
-      void annotate(client, say, stream, notes, done);
+    const note = (stream: Noted, notes: Notes, done: string) =>
+      annotate(client, say, stream, notes, done);
     return {
-      toggleFavorite: (stream: Stream) =>
+      toggleFavorite: (stream: Noted & Pick<Stream, "favorite">) =>
         note(
           stream,
           { favorite: !stream.favorite },
           stream.favorite ? "no longer a favourite" : "a favourite",
         ),
-      toggleHidden: (stream: Stream) =>
+      toggleHidden: (stream: Noted & Pick<Stream, "hidden" | "hidden_reason">) =>
         note(stream, { hidden: !stream.hidden }, stream.hidden ? "shown again" : "hidden"),
-      setComment: (stream: Stream, comment: string) => note(stream, { comment }, "comment kept"),
-      setTags: (stream: Stream, tags: string[]) => note(stream, { tags }, "tags kept"),
+      setComment: (stream: Noted & Pick<Stream, "comment">, comment: string) =>
+        note(stream, { comment }, "comment kept"),
+      setTags: (stream: Noted & Pick<Stream, "tags">, tags: string[]) =>
+        note(stream, { tags }, "tags kept"),
     };
   }, [client, say]);
 }
 
-async function annotate(
+/** Never rejects: what goes wrong is said. */
+export async function annotate(
   client: QueryClient,
   say: Say,
-  stream: Stream,
+  stream: Noted,
   notes: Notes,
   done: string,
 ): Promise<void> {
   const id = stream.stream_id_hex;
-  const { favorite, hidden, hidden_reason, comment, tags } = stream;
-  const given = Object.keys(notes);
-  // hiding has a reason, which goes with it
-  const before = Object.fromEntries(
-    Object.entries({ favorite, hidden, comment, tags }).filter(([name]) => given.includes(name)),
-  ) as Partial<Stream>;
-  if (notes.hidden !== undefined) before.hidden_reason = hidden_reason;
-  const shown: Partial<Stream> = { ...(notes as Partial<Stream>) };
+  const shown: Partial<Stream> = { ...notes };
   if (notes.hidden !== undefined) shown.hidden_reason = notes.hidden ? "hidden by hand" : null;
+  const before = Object.fromEntries(
+    Object.entries(stream).filter(([name]) => Object.hasOwn(shown, name)),
+  );
   await client.cancelQueries({ queryKey: keys.stream(id), exact: true });
   changeEverywhere(client, id, shown);
   try {
@@ -64,7 +65,7 @@ async function annotate(
   }
 }
 
-/** In every list, and where it is looked into. */
+/** In every list, and where the stream is looked into. */
 function changeEverywhere(client: QueryClient, id: string, change: Partial<Stream>): void {
   client.setQueriesData({ queryKey: keys.streams }, (data: unknown) =>
     withStream(data, id, change),

@@ -14,7 +14,7 @@ export function Comment({ row }: { row: Row }) {
   const [text, setText] = useState<string | null>(null); // null: nobody writes
   const discard = useRef(false);
   const keep = () => {
-    if (!discard.current && text !== null && text !== row.comment) setComment(row, text);
+    if (!discard.current && text !== null && text !== row.comment) void setComment(row, text);
     discard.current = false;
     setText(null);
   };

@@ -113,10 +113,10 @@ function stepped(count: number, by: 1 | -1): number {
 function Selection({ row }: { row: Row }) {
   const selection = useSelection();
   if (selection === null) return null;
-  const { origin, octets } = selection;
+  const { origin, octets, clipped } = selection;
   return (
     <span className="row" aria-live="polite">
-      {formatBytes(octets.length)} selected
+      {formatBytes(octets.length)} selected{clipped && ", of the first turn"}
       {origin && <Start side={sideOf(row, origin.direction)} offset={origin.start} />}
       {/* pointer down would take the selection away */}
       <button

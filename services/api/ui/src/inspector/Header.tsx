@@ -31,7 +31,7 @@ export function Header({ row }: { row: Row }) {
           aria-pressed={row.favorite}
           aria-label="favourite"
           title="favourite (f)"
-          onClick={() => toggleFavorite(row)}
+          onClick={() => void toggleFavorite(row)}
         >
           {row.favorite ? "★" : "☆"}
         </button>
@@ -44,32 +44,34 @@ export function Header({ row }: { row: Row }) {
           <span className="server">S {formatEndpoint(server)}</span>
         </span>
       </div>
-      <dl className="facts muted">
-        <Fact name="bytes" title={`${formatCount(row.packets)} packets`}>
-          {formatBytes(row.bytes)}
-        </Fact>
-        <Fact name="status">{row.status}</Fact>
-        <Fact name="lasted">{formatDuration(lasted)}</Fact>
-        <Fact name="first seen" title="UTC">
-          {formatDateTime(row.first_seen_us)}
-        </Fact>
-        <Fact name="id">
-          <span className="mono">{row.stream_id_hex}</span>
-        </Fact>
+      <div className="facts muted">
+        <dl>
+          <Fact name="bytes" title={`${formatCount(row.packets)} packets`}>
+            {formatBytes(row.bytes)}
+          </Fact>
+          <Fact name="status">{row.status}</Fact>
+          <Fact name="lasted">{formatDuration(lasted)}</Fact>
+          <Fact name="first seen" title="UTC">
+            {formatDateTime(row.first_seen_us)}
+          </Fact>
+          <Fact name="id">
+            <span className="mono">{row.stream_id_hex}</span>
+          </Fact>
+        </dl>
         {notesOf(row).map(({ text, trouble }) => (
           <span key={text} className={trouble ? "warning" : ""}>
             {trouble && "⚠ "}
             {text}
           </span>
         ))}
-      </dl>
+      </div>
       <div className="facts">
         {row.hidden && (
           <button
             type="button"
             className="small warning"
             title="show it again (x)"
-            onClick={() => toggleHidden(row)}
+            onClick={() => void toggleHidden(row)}
           >
             <bdi>{visibleLine(reasonOf(row).slice(0, REASON_MAX))}</bdi>
           </button>

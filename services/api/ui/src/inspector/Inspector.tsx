@@ -1,16 +1,18 @@
 /** One stream, looked into. */
 
-import type { KeyboardEvent } from "react";
+import type { ClipboardEvent, FocusEvent, KeyboardEvent } from "react";
 
+import { written } from "../actions/content";
 import { StreamCommands } from "../actions/StreamCommands";
 import { ApiError } from "../api/client";
 import { useCommands } from "../keys/useCommands";
-import { go, useView } from "../view/useView";
+import { currentView, go, useView } from "../view/useView";
 import { Conversation } from "./conversation/Conversation";
 import { Foot } from "./Foot";
 import { Header } from "./Header";
 import { Matches } from "./matches/Matches";
 import { Messages } from "./messages/Messages";
+import { selected } from "./octets/columns";
 import { Packets } from "./packets/Packets";
 import { useSelectionWatch } from "./picked";
 import { Raw } from "./raw/Raw";
@@ -49,7 +51,10 @@ export function Inspector({ id }: { id: string }) {
         id="inspector-panel"
         role="tabpanel"
         aria-labelledby={`tab-${tab}`}
+        tabIndex={-1}
+        onFocus={focusInside}
         onKeyDown={keepScrollKeys}
+        onCopy={copyExactly}
       >
         <Panel id={id} row={row} />
       </div>
@@ -73,6 +78,19 @@ function Panel({ id, row }: { id: string; row: Row | undefined }) {
     case "packets":
       return <Packets row={row} />;
   }
+}
+
+/** The panel itself has nothing to do; what scrolls in it does. */
+function focusInside({ target, currentTarget }: FocusEvent<HTMLElement>): void {
+  if (target === currentTarget) currentTarget.querySelector<HTMLElement>("[tabindex='0']")?.focus();
+}
+
+/** The browser's own copy: the text that was sent, not its glyphs. */
+function copyExactly(event: ClipboardEvent): void {
+  const found = selected();
+  if (found === null || found.clipped || currentView().mode !== "text") return;
+  event.clipboardData.setData("text/plain", written(found.octets, "text"));
+  event.preventDefault();
 }
 
 /** What scrolls here must not move the list. */

@@ -19,12 +19,12 @@ export function Tags({ row }: { row: Row }) {
     discard.current = false;
     setText("");
     if (tag && !row.tags.includes(tag) && row.tags.length < TAGS_MAX)
-      setTags(row, [...row.tags, tag]);
+      void setTags(row, [...row.tags, tag]);
   };
   const press = (event: KeyboardEvent<HTMLInputElement>) => {
     event.stopPropagation();
     if (event.key === "Backspace" && text === "" && row.tags.length > 0)
-      setTags(row, row.tags.slice(0, -1));
+      void setTags(row, row.tags.slice(0, -1));
     if (event.key !== "Enter" && event.key !== "Escape") return;
     event.preventDefault();
     if (event.key === "Enter" && text !== "") add();
@@ -43,7 +43,7 @@ export function Tags({ row }: { row: Row }) {
           title="take this tag away"
           aria-label={`take the tag ${visibleLine(tag)} away`}
           onClick={() =>
-            setTags(
+            void setTags(
               row,
               row.tags.filter((other) => other !== tag),
             )

@@ -41,7 +41,7 @@ export function titleOf(error: unknown, what: string): string {
         : `${what} made room for newer content`;
     case 503:
       return error.code === "shard_unavailable"
-        ? `the shard of this stream is gone, and ${what} with it`
+        ? `the shard that has ${what} does not answer`
         : `${what} cannot be read at the moment`;
     default:
       return `${what} cannot be shown`;

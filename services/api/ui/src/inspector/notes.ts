@@ -40,6 +40,7 @@ export function notesOf(row: Row): Note[] {
 }
 
 function silentSide(row: Row): "client" | "server" | null {
+  if (row.directions === undefined) return null;
   const { a_to_b, b_to_a } = row.directions;
   const seen = [a_to_b.packets > 0, b_to_a.packets > 0];
   if (seen[0] === seen[1] || row.status === "attempt") return null;

@@ -16,7 +16,7 @@ export function directionOf(stream: Pick<Stream, "client">, side: Side): Directi
 }
 
 /** Client and server, as endpoints. */
-export function endsOf(stream: Stream) {
+export function endsOf(stream: Pick<Stream, "client" | "endpoint_a" | "endpoint_b">) {
   const { endpoint_a: a, endpoint_b: b } = stream;
   return stream.client === "a" ? { client: a, server: b } : { client: b, server: a };
 }

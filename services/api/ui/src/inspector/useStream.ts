@@ -2,12 +2,15 @@
 
 import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
 
-import { request, type Stream, type StreamDetail } from "../api/client";
+import { request, type StreamDetail } from "../api/client";
 import { keys } from "../api/keys";
 import { findStream } from "../actions/cached";
 
-/** A row, and what is retained of its content once that is known. */
-export type Row = Stream & Partial<Pick<StreamDetail, "content" | "content_note">>;
+/** What a list knows of a stream. */
+type Listed = Omit<StreamDetail, Later>;
+/** What is known only once the stream was asked for. */
+type Later = "directions" | "content" | "content_note";
+export type Row = Listed & Partial<Pick<StreamDetail, Later>>;
 
 export function useStream(id: string) {
   const client = useQueryClient();

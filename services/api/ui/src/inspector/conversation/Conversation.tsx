@@ -8,6 +8,7 @@ import { go, useView } from "../../view/useView";
 import { useMatches, usePatterns } from "../matches/useMatches";
 import { codingsOf, useMessages } from "../messages/useMessages";
 import { useSource } from "../picked";
+import { Reading } from "../Reading";
 import { Trouble } from "../Trouble";
 import { DEFAULT_DECODER } from "../transforms";
 import type { Row } from "../useStream";
@@ -15,7 +16,7 @@ import { ItemView } from "./ItemView";
 import { heightOf, itemsOf } from "./items";
 import { look, LOOK, shownOf } from "./look";
 import { placesOf, stepFrom } from "./places";
-import { octetsIn, turnAt } from "./turns";
+import { octetsIn, turnAt, type Turn } from "./turns";
 import { useArrival } from "./useArrival";
 import { useConversation } from "./useConversation";
 import "./conversation.css";
@@ -26,7 +27,8 @@ const NO_TURNS: never[] = [];
 export function Conversation({ id, row }: { id: string; row: Row | undefined }) {
   const view = useView();
   const { mode, decoder, dir, at } = view;
-  const { data: talk, error, isPending, more, moreFailed, refetch } = useConversation(id);
+  const conversation = useConversation(id);
+  const { data: talk, error, isPending, failureReason, more, moreFailed, refetch } = conversation;
   const [state, dispatch] = useReducer(look, LOOK);
   const turns = talk?.turns ?? NO_TURNS;
   const items = useMemo(
@@ -79,7 +81,11 @@ export function Conversation({ id, row }: { id: string; row: Row | undefined }) 
     useCallback(() => {
       if (current === undefined || current.gap) return null;
       const { direction, start, end } = current;
-      return { octets: octetsIn(current, start, end), origin: { direction, start } };
+      return {
+        octets: octetsIn(current, start, end),
+        origin: { direction, start },
+        clipped: false,
+      };
     }, [current]),
   );
 
@@ -99,7 +105,7 @@ export function Conversation({ id, row }: { id: string; row: Row | undefined }) 
 
   if (isPending || row === undefined) {
     if (error && !talk) return <Trouble error={error} what="the conversation" />;
-    return <p className="note muted">reading…</p>;
+    return <Reading failure={failureReason} />;
   }
   if (error && !talk)
     return <Trouble error={error} what="the conversation" again={() => void refetch()} />;
@@ -116,7 +122,7 @@ export function Conversation({ id, row }: { id: string; row: Row | undefined }) 
           </button>
         </p>
       )}
-      {turns.length === 0 && <p className="note muted">{emptyNote(row)}</p>}
+      {turns.every((turn) => turn.gap) && <p className="note muted">{emptyNote(row, turns)}</p>}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- it scrolls */}
       <div className="turns" ref={scroller} tabIndex={0} role="group" aria-label="turns">
         <div className="turns-all" style={{ height: virtual.getTotalSize() }}>
@@ -153,7 +159,8 @@ export function Conversation({ id, row }: { id: string; row: Row | undefined }) 
   );
 }
 
-function emptyNote(row: Row): string {
+function emptyNote(row: Row, turns: readonly Turn[]): string {
+  if (turns.length > 0) return "Nothing of what was said is retained.";
   if (row.status === "attempt") return "Nobody answered: there is no payload.";
   return "No payload was captured.";
 }

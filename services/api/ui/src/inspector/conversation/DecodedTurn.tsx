@@ -22,6 +22,9 @@ interface Props {
   patterns: ReadonlyMap<number, PatternLook>;
 }
 
+/** What gives bodies and payloads alone, without the head that is in the turn. */
+const BODY_ONLY: ReadonlySet<string> = new Set(["http_body", "websocket"]);
+
 export function DecodedTurn({ id, turn, decoder, mode, marks, patterns }: Props) {
   const { data, error, isPending } = useDecoded(id, turn, decoder);
   const [shown, setShown] = useState(CUT_OCTETS / 4);
@@ -43,7 +46,7 @@ export function DecodedTurn({ id, turn, decoder, mode, marks, patterns }: Props)
   const notes = data.steps.filter(
     (step) => step.note && (step.status === "failed" || step.status === "partial"),
   );
-  const bodyOnly = data.steps[0]?.name === "http_body" && isDecoded(data) && head.length > 0;
+  const bodyOnly = BODY_ONLY.has(data.steps[0]?.name ?? "") && isDecoded(data) && head.length > 0;
   return (
     <div className="decoded">
       {notes.map((step, i) => (

@@ -7,7 +7,7 @@ import { go } from "../../view/useView";
 import type { View } from "../../view/view";
 import type { FoundMatches, PatternLook } from "../matches/useMatches";
 import { OctetView } from "../octets/OctetView";
-import { sideOf } from "../sides";
+import { ARROW, hexOffset, LETTER, sideOf, type Side } from "../sides";
 import { DEFAULT_DECODER } from "../transforms";
 import type { Row } from "../useStream";
 import { DecodedTurn } from "./DecodedTurn";
@@ -42,14 +42,8 @@ export const ItemView = memo(function ItemView(props: Props) {
       return <Octets {...props} turn={item.turn} start={item.start} end={item.end} />;
     case "decoded":
       return <Decoded {...props} turn={item.turn} />;
-    case "gap": {
-      const missing = item.turn.end - item.turn.start;
-      return (
-        <div className="gap" title="lost in the capture, or trimmed or evicted since">
-          <span>missing {formatCount(missing)} bytes</span>
-        </div>
-      );
-    }
+    case "gap":
+      return <Gap turn={item.turn} side={sideOf(props.row, item.turn.direction)} />;
     case "before":
     case "more":
       return (
@@ -69,6 +63,19 @@ export const ItemView = memo(function ItemView(props: Props) {
       );
   }
 });
+
+function Gap({ turn, side }: { turn: Turn; side: Side }) {
+  return (
+    <div className="gap" title="lost in the capture, or trimmed or evicted since">
+      <span>
+        <span className={`mono ${side}`}>
+          {ARROW[side]} {LETTER[side]} {hexOffset(turn.start)}
+        </span>{" "}
+        missing {formatCount(turn.end - turn.start)} bytes
+      </span>
+    </div>
+  );
+}
 
 type OfTurn = Props & { turn: Turn };
 

@@ -54,7 +54,8 @@ export function TurnHead(props: Props) {
         </span>
       )}
       <span className="fill" />
-      {decoded && steps ? <Steps steps={steps} /> : <Codings codings={codings} />}
+      <Codings codings={codings} />
+      {decoded && steps && <Steps steps={steps} />}
       <button
         type="button"
         className="small"

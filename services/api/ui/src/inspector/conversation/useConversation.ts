@@ -10,7 +10,8 @@ import { request, type Schemas } from "../../api/client";
 import { keys } from "../../api/keys";
 import { join, NOTHING, type Talk } from "./turns";
 
-const TURNS = 128; // of one page
+const TURNS_FIRST = 128; // of the first page, which somebody waits for
+const TURNS = 512; // of one page
 const KEPT_MS = 60_000; // a page may be a megabyte
 const MODE = "raw"; // base64: only so offsets are exact
 
@@ -60,8 +61,9 @@ function talkOf(client: QueryClient, id: string): Talk | undefined {
 }
 
 function readPage(id: string, cursor: string, signal?: AbortSignal) {
+  const first = cursor === NOTHING.after;
   return request<Schemas["Conversation"]>(`/api/streams/${id}/conversation`, {
-    params: { cursor: cursor === NOTHING.after ? null : cursor, limit: TURNS, mode: MODE },
+    params: { cursor: first ? null : cursor, limit: first ? TURNS_FIRST : TURNS, mode: MODE },
     ...(signal ? { signal } : {}),
   });
 }

@@ -11,6 +11,7 @@ import { fromBase64 } from "../octets/base64";
 import { toHex } from "../octets/hex";
 import { useSource } from "../picked";
 import { ARROW, hexOffset, LETTER, sideOf } from "../sides";
+import { Reading } from "../Reading";
 import { Trouble } from "../Trouble";
 import type { Row } from "../useStream";
 import { goToMatch } from "./goToMatch";
@@ -23,7 +24,10 @@ const HEX_MAX = 32;
 
 export function Matches({ row }: { row: Row }) {
   const { match: current } = useView();
-  const { found, error, isLoading, refetch } = useMatches(row.stream_id_hex, row.match_count > 0);
+  const { found, error, isLoading, failureReason, refetch } = useMatches(
+    row.stream_id_hex,
+    row.match_count > 0,
+  );
   const patterns = usePatterns();
   const scroller = useRef<HTMLDivElement>(null);
   // eslint-disable-next-line react-hooks/incompatible-library -- nothing here is memoized by it
@@ -42,7 +46,7 @@ export function Matches({ row }: { row: Row }) {
       const match = found.matches[current ?? 0];
       if (match === undefined) return null;
       const { direction, start, base64 } = match;
-      return { octets: fromBase64(base64), origin: { direction, start } };
+      return { octets: fromBase64(base64), origin: { direction, start }, clipped: false };
     }, [found, current]),
   );
   useCommands({
@@ -52,7 +56,7 @@ export function Matches({ row }: { row: Row }) {
   });
 
   if (error) return <Trouble error={error} what="the matches" again={() => void refetch()} />;
-  if (isLoading) return <p className="note muted">reading…</p>;
+  if (isLoading) return <Reading failure={failureReason} />;
   if (found.matches.length === 0) return <p className="note muted">No pattern matches here.</p>;
   return (
     <>

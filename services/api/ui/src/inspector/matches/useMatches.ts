@@ -5,6 +5,7 @@ import { useMemo } from "react";
 
 import { request, type Pattern, type Schemas } from "../../api/client";
 import { keys } from "../../api/keys";
+import { visibleLine } from "../../format/visible";
 
 export type Match = Schemas["Match"];
 
@@ -15,6 +16,7 @@ export interface FoundMatches {
 }
 
 const PAGES_MAX = 8;
+const NAME_MAX = 120;
 const NONE: FoundMatches = { matches: [], total: 0 };
 
 export function useMatches(id: string, enabled: boolean) {
@@ -48,6 +50,7 @@ function captured(a: Match, b: Match): number {
 }
 
 export interface PatternLook {
+  /** Safe to show: it may be captured text. */
   name: string;
   /** #rrggbb, "" where nothing is known. */
   color: string;
@@ -60,7 +63,13 @@ export function usePatterns(): ReadonlyMap<number, PatternLook> {
     queryFn: ({ signal }) => request<{ patterns: Pattern[] }>("/api/patterns", { signal }),
   });
   return useMemo(
-    () => new Map(data?.patterns.map(({ id, name, color }) => [id, { name, color }])),
+    () =>
+      new Map(
+        data?.patterns.map(({ id, name, color }) => [
+          id,
+          { name: visibleLine(name.slice(0, NAME_MAX)), color },
+        ]),
+      ),
     [data],
   );
 }

@@ -44,7 +44,7 @@ export function BodyView({ message, decoded, onSwap }: Props) {
       (reason: unknown) => say(`not downloaded: ${sentenceOf(reason)}`, { trouble: true }),
     );
   return (
-    <section className="message-body" aria-label="body">
+    <section className="message-body" aria-label={`body of the ${message.kind}`}>
       <div className="turn-head">
         <span>body</span>
         <span className="muted">{decoded ? codingsNote(data?.codings ?? "") : "as sent"}</span>

@@ -9,6 +9,7 @@ import { useCommands } from "../../keys/useCommands";
 import { go, useView } from "../../view/useView";
 import { useSource } from "../picked";
 import { ARROW, LETTER, sideOf } from "../sides";
+import { Reading } from "../Reading";
 import { Trouble } from "../Trouble";
 import type { Row } from "../useStream";
 import { readOctets } from "./body";
@@ -24,8 +25,17 @@ const COLUMNS = ["from", "method", "target", "status", "type", "length", "at", "
 export function Messages({ row }: { row: Row }) {
   const id = row.stream_id_hex;
   const { dir, at } = useView();
-  const { messages, total, error, isPending, hasNextPage, fetchNextPage, isFetching, refetch } =
-    useMessages(id, true);
+  const {
+    messages,
+    total,
+    error,
+    isPending,
+    hasNextPage,
+    fetchNextPage,
+    isFetching,
+    failureReason,
+    refetch,
+  } = useMessages(id, true);
   const rows = useMemo(() => exchangesOf(messages), [messages]);
   const current = exchangeAt(rows, dir, at);
   const chosen = rows[current];
@@ -50,7 +60,11 @@ export function Messages({ row }: { row: Row }) {
       if (chosen === undefined) return null;
       const { direction, start, end } = chosen.first;
       if (end === null) return null;
-      return { octets: await readOctets(id, direction, start, end), origin: { direction, start } };
+      return {
+        octets: await readOctets(id, direction, start, end),
+        origin: { direction, start },
+        clipped: false,
+      };
     }, [chosen, id]),
   );
   const choose = (exchange: Exchange | undefined) => {
@@ -65,7 +79,7 @@ export function Messages({ row }: { row: Row }) {
 
   if (error && rows.length === 0)
     return <Trouble error={error} what="the messages" again={() => void refetch()} />;
-  if (isPending) return <p className="note muted">reading…</p>;
+  if (isPending) return <Reading failure={failureReason} />;
   if (rows.length === 0) return <p className="note muted">No parser found messages here.</p>;
   return (
     <>

@@ -59,7 +59,7 @@ function ColumnView({
   );
   const known = useCallback(
     (element: HTMLElement | null) => {
-      if (element) showIn(element, { shown, octets, origin, group: `${group}:${className}` });
+      if (element) showIn(element, { shown, octets, origin, group, kind: className });
     },
     [shown, octets, origin, group, className],
   );

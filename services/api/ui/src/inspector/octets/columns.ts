@@ -14,14 +14,17 @@ export interface Column {
   shown: Shown;
   octets: Octets;
   origin: Origin | null;
-  /** Columns of one group go on from each other. */
+  /** Columns of one group and kind go on from each other; other kinds show the same octets. */
   group: string;
+  kind: string;
 }
 
 /** Octets that somebody picked. */
 export interface Picked {
   octets: Octets;
   origin: Origin | null;
+  /** More is selected than can be one piece: it goes on in another group. */
+  clipped: boolean;
 }
 
 const SELECTOR = "[data-octets]";
@@ -39,7 +42,7 @@ export function selected(): Picked | null {
   return pickedIn(selection.getRangeAt(0));
 }
 
-/** Of what a range covers, the first group's octets. */
+/** Of what a range covers, the octets of the first group, as its first kind shows them. */
 export function pickedIn(range: Range): Picked | null {
   const root = range.commonAncestorContainer;
   const around = (root instanceof Element ? root : root.parentElement)?.closest(SELECTOR);
@@ -49,12 +52,15 @@ export function pickedIn(range: Range): Picked | null {
       ? [...root.querySelectorAll(SELECTOR)].filter((element) => range.intersectsNode(element))
       : [];
   const pieces: { octets: Octets; origin: Origin | null }[] = [];
-  let group: string | null = null;
+  let main: Column | null = null;
+  let clipped = false;
   for (const element of elements) {
     const column = columns.get(element);
     const span = column && octetsOf(column.shown, ...unitsIn(element, range));
-    if (!column || !span || (group !== null && column.group !== group)) continue;
-    group = column.group;
+    if (!column || !span) continue;
+    main ??= column;
+    clipped ||= column.group !== main.group;
+    if (column.group !== main.group || column.kind !== main.kind) continue;
     const { origin } = column;
     pieces.push({
       octets: column.octets.subarray(...span),
@@ -62,7 +68,8 @@ export function pickedIn(range: Range): Picked | null {
     });
   }
   const [first] = pieces;
-  return first ? { octets: concat(pieces.map((p) => p.octets)), origin: first.origin } : null;
+  if (first === undefined) return null;
+  return { octets: concat(pieces.map((piece) => piece.octets)), origin: first.origin, clipped };
 }
 
 /** The part of a range that lies in an element, in UTF-16 units of its text. */

@@ -1,5 +1,6 @@
 /** Packets: captured ones are not kept; what there is, is made of the stream, and says so. */
 
+import type { Schemas } from "../../api/client";
 import { formatBytes, formatCount } from "../../format/numbers";
 import { run } from "../../keys/useCommands";
 import { ARROW, directionOf, LETTER, type Side } from "../sides";
@@ -34,21 +35,13 @@ export function Packets({ row }: { row: Row }) {
         </thead>
         <tbody>
           {SIDES.map((side) => {
-            const told = row.directions[directionOf(row, side)];
+            const told = row.directions?.[directionOf(row, side)];
             return (
               <tr key={side}>
                 <th scope="row" className={side}>
                   {ARROW[side]} {LETTER[side]} {side}
                 </th>
-                <td>{formatCount(told.packets)}</td>
-                <td>{formatBytes(told.bytes)}</td>
-                <td>{formatBytes(told.payload_bytes)}</td>
-                <td>{formatBytes(told.stream_bytes)}</td>
-                <td>
-                  {told.gaps === 0
-                    ? "none"
-                    : `${formatCount(told.gaps)}, ${formatCount(told.gap_bytes)} bytes`}
-                </td>
+                {told && <Counts told={told} />}
               </tr>
             );
           })}
@@ -69,5 +62,21 @@ export function Packets({ row }: { row: Row }) {
         </button>
       </p>
     </div>
+  );
+}
+
+function Counts({ told }: { told: Schemas["Direction"] }) {
+  return (
+    <>
+      <td>{formatCount(told.packets)}</td>
+      <td>{formatBytes(told.bytes)}</td>
+      <td>{formatBytes(told.payload_bytes)}</td>
+      <td>{formatBytes(told.stream_bytes)}</td>
+      <td>
+        {told.gaps === 0
+          ? "none"
+          : `${formatCount(told.gaps)}, ${formatCount(told.gap_bytes)} bytes`}
+      </td>
+    </>
   );
 }

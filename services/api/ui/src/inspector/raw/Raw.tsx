@@ -13,6 +13,7 @@ import { OctetView } from "../octets/OctetView";
 import type { Mark } from "../octets/spans";
 import { useSource } from "../picked";
 import { ARROW, directionOf, LETTER, sideOf, type Side } from "../sides";
+import { Reading } from "../Reading";
 import { Trouble } from "../Trouble";
 import { DEFAULT_DECODER } from "../transforms";
 import type { Row } from "../useStream";
@@ -27,14 +28,14 @@ export function Raw({ row }: { row: Row }) {
   const view = useView();
   const { dir, at, mode, decoder } = view;
   const start = Math.floor((at ?? 0) / WINDOW) * WINDOW;
-  const { data, error, isPlaceholderData, refetch } = useContent(row.stream_id_hex, {
+  const { data, error, failureReason, isPlaceholderData, refetch } = useContent(row.stream_id_hex, {
     direction: dir,
     start,
     len: WINDOW,
     transform: decoder,
   });
   const side = sideOf(row, dir);
-  const end = data?.window.end_of_stream ?? row.directions[dir].stream_bytes;
+  const end = data?.window.end_of_stream ?? row.directions?.[dir].stream_bytes ?? 0;
   const scroller = useRef<HTMLDivElement>(null);
   const move = (to: number) => go({ at: Math.max(0, to), len: null, match: null });
   const later = start + WINDOW < end;
@@ -45,7 +46,11 @@ export function Raw({ row }: { row: Row }) {
       const pieces = data.stretches.flatMap((each) =>
         each.kind === "octets" ? [each.octets] : [],
       );
-      return { octets: concat(pieces), origin: { direction: dir, start: first.start } };
+      return {
+        octets: concat(pieces),
+        origin: { direction: dir, start: first.start },
+        clipped: false,
+      };
     }, [data, dir]),
   );
   useCommands({
@@ -105,6 +110,7 @@ export function Raw({ row }: { row: Row }) {
           aria-label="bytes"
           aria-busy={isPlaceholderData}
         >
+          {!data && <Reading failure={failureReason} />}
           {data && <Bytes content={data} place={placeIn(view, dir)} mode={mode} side={side} />}
         </div>
       )}
