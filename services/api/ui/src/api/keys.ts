@@ -10,6 +10,9 @@ export const keys = {
   conversation: (id: string, mode: string) => ["stream", id, "conversation", mode] as const,
   messages: (id: string) => ["stream", id, "messages"] as const,
   matches: (id: string) => ["stream", id, "matches"] as const,
+  content: (id: string, params: unknown) => ["stream", id, "content", params] as const,
+  /** What stays as it is once it was read: decoded bytes, a message's body. */
+  decoded: (id: string, what: unknown) => ["decoded", id, what] as const,
   patterns: ["patterns"] as const,
   profiles: ["profiles"] as const,
   rules: ["hide-rules"] as const,
