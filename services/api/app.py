@@ -19,6 +19,7 @@ from services.api import (
     matches,
     messages,
     metrics,
+    overview,
     patterns,
     problems,
     profiles,
@@ -45,6 +46,7 @@ server with a token wants it with every request, as `Authorization: Bearer TOKEN
 
 RESOURCES = (
     health,
+    overview,  # before what takes any word for an id
     streams,
     content,
     conversation,

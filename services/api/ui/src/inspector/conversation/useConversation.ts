@@ -1,0 +1,69 @@
+/**
+ * The turns of a stream: a page at first, more on demand. When the live feed says that the stream
+ * has changed, it is read on from where it ended; nothing is read twice.
+ */
+
+import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
+import { useCallback, useRef, useState } from "react";
+
+import { request, type Schemas } from "../../api/client";
+import { keys } from "../../api/keys";
+import { join, NOTHING, type Talk } from "./turns";
+
+const TURNS_FIRST = 128; // of the first page, which somebody waits for
+const TURNS = 512; // of one page
+const KEPT_MS = 60_000; // a page may be a megabyte
+const MODE = "raw"; // base64: only so offsets are exact
+
+export function useConversation(id: string) {
+  const client = useQueryClient();
+  const query = useQuery<Talk>({
+    queryKey: keys.conversation(id, MODE),
+    queryFn: ({ signal }) => readOn(client, id, signal),
+    structuralSharing: false,
+    gcTime: KEPT_MS,
+  });
+  const { more, failed } = useMore(client, id);
+  return { ...query, more, moreFailed: failed };
+}
+
+/** What there is now, and what has come since. */
+async function readOn(client: QueryClient, id: string, signal: AbortSignal): Promise<Talk> {
+  const talk = talkOf(client, id);
+  if (talk !== undefined && !talk.ended) return talk; // the rest is read when somebody wants it
+  return join(talk ?? NOTHING, await readPage(id, talk?.after ?? NOTHING.after, signal));
+}
+
+function useMore(client: QueryClient, id: string) {
+  const [failed, setFailed] = useState<unknown>(null);
+  const busy = useRef(false);
+  const more = useCallback(async () => {
+    const talk = talkOf(client, id);
+    if (busy.current || talk === undefined || talk.ended) return;
+    busy.current = true;
+    try {
+      const page = await readPage(id, talk.after);
+      client.setQueryData<Talk>(keys.conversation(id, MODE), (now) =>
+        now?.after === talk.after ? join(now, page) : now,
+      );
+      setFailed(null);
+    } catch (error) {
+      setFailed(error);
+    } finally {
+      busy.current = false;
+    }
+  }, [client, id]);
+  return { more, failed };
+}
+
+function talkOf(client: QueryClient, id: string): Talk | undefined {
+  return client.getQueryData<Talk>(keys.conversation(id, MODE));
+}
+
+function readPage(id: string, cursor: string, signal?: AbortSignal) {
+  const first = cursor === NOTHING.after;
+  return request<Schemas["Conversation"]>(`/api/streams/${id}/conversation`, {
+    params: { cursor: first ? null : cursor, limit: first ? TURNS_FIRST : TURNS, mode: MODE },
+    ...(signal ? { signal } : {}),
+  });
+}

@@ -1,0 +1,46 @@
+import { QueryClient } from "@tanstack/react-query";
+import { expect, it } from "vitest";
+
+import { anchorBlocks, blockQuery, blocksOf, changeRow, type Block } from "./blocks";
+import type { Row } from "./row";
+
+const ALL = { params: {}, order: "newest" } as const;
+const HTTP = { params: { service: "http" }, order: "newest" } as const;
+const block = (id: string): Block => ({
+  rows: [{ stream_id_hex: id, favorite: false } as Row],
+  total: 1,
+  hidden: 0,
+  fresh: 0,
+});
+
+it.each([
+  [0, 0, [0]],
+  [0, 40, [0]],
+  [90, 130, [0, 1]],
+  [128 + 30, 200, [1]],
+  [100, 110, [0, 1]],
+  [999_950, 1_000_000, [7811, 7812]],
+])("rows [%i, %i) are in blocks %j, with what is close by", (first, last, blocks) => {
+  expect(blocksOf(first, last)).toEqual(blocks);
+});
+
+it("the anchored list begins with what the live one has read, and with nothing of other lists", () => {
+  const client = new QueryClient();
+  client.setQueryData(blockQuery(ALL, null, 0).queryKey, block("a"));
+  client.setQueryData(blockQuery(HTTP, null, 0).queryKey, block("b"));
+  anchorBlocks(client, ALL, 9);
+  expect(client.getQueryData(blockQuery(ALL, 9, 0).queryKey)?.rows[0]?.stream_id_hex).toBe("a");
+  expect(client.getQueryData(blockQuery(HTTP, 9, 0).queryKey)).toBeUndefined();
+});
+
+it("a row is changed in every list that has it; others stay the same objects", () => {
+  const client = new QueryClient();
+  const other = block("b");
+  client.setQueryData(blockQuery(ALL, null, 0).queryKey, block("a"));
+  client.setQueryData(blockQuery(HTTP, 4, 2).queryKey, block("a"));
+  client.setQueryData(blockQuery(HTTP, null, 0).queryKey, other);
+  changeRow(client, "a", { favorite: true });
+  expect(client.getQueryData(blockQuery(ALL, null, 0).queryKey)?.rows[0]?.favorite).toBe(true);
+  expect(client.getQueryData(blockQuery(HTTP, 4, 2).queryKey)?.rows[0]?.favorite).toBe(true);
+  expect(client.getQueryData(blockQuery(HTTP, null, 0).queryKey)).toBe(other);
+});

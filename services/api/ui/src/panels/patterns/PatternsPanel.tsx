@@ -1,0 +1,79 @@
+/** What is looked for in content, for everybody. */
+
+import type { Pattern } from "../../api/client";
+import { usePatterns } from "../../api/hooks";
+import { formatCount } from "../../format/numbers";
+import { visibleLine } from "../../format/visible";
+import { sentenceOf } from "../../notices/NoticeProvider";
+import { useEditing } from "../useEditing";
+import { useRowKeys } from "../useRowKeys";
+import { PatternForm } from "./PatternForm";
+import { PatternRow } from "./PatternRow";
+
+const POLL_MS = 1000;
+
+export function PatternsPanel() {
+  const { data, error } = usePatterns({ pollMs: POLL_MS });
+  const { editing, edit, stop } = useEditing<Pattern | "new">();
+  const rows = useRowKeys<HTMLTableElement>();
+  const patterns = data?.patterns ?? [];
+  const matches = patterns.reduce((sum, pattern) => sum + pattern.status.matches, 0);
+  const edited = editing === "new" ? null : editing;
+  return (
+    <>
+      <div className="toolbar">
+        <span className="grow" aria-live="polite">
+          {`${formatCount(patterns.length)} patterns, ${formatCount(matches)} matches`}
+          <span className="muted"> · everybody sees the same; changes hold at once</span>
+        </span>
+        <button type="button" data-first onClick={() => edit("new")}>
+          add a pattern
+        </button>
+      </div>
+      {editing !== null && (
+        <PatternForm
+          key={edited?.id ?? "new"}
+          pattern={edited}
+          now={patterns.find((pattern) => pattern.id === edited?.id) ?? null}
+          onDone={stop}
+        />
+      )}
+      {error && <p className="fault">{visibleLine(sentenceOf(error))}</p>}
+      {data && patterns.length === 0 ? (
+        <p className="empty">
+          Nothing is looked for yet. A pattern finds text, a regular expression or bytes in all that
+          is retained, and in all that comes.
+        </p>
+      ) : (
+        <table className="table" ref={rows}>
+          <thead>
+            <tr>
+              <th scope="col">name</th>
+              <th scope="col">kind</th>
+              <th scope="col">value</th>
+              <th scope="col">whose bytes</th>
+              <th scope="col">services</th>
+              <th scope="col">state</th>
+              <th scope="col" className="number">
+                matches
+              </th>
+              <th scope="col">
+                <span className="spoken-only">actions</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {patterns.map((pattern) => (
+              <PatternRow
+                key={pattern.id}
+                pattern={pattern}
+                all={patterns}
+                onEdit={() => edit(pattern)}
+              />
+            ))}
+          </tbody>
+        </table>
+      )}
+    </>
+  );
+}

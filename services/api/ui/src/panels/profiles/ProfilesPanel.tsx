@@ -1,0 +1,70 @@
+/** How streams of a kind are told, and how they are best looked at. */
+
+import type { Schemas } from "../../api/client";
+import { usePatterns, useProfiles } from "../../api/hooks";
+import { visibleLine } from "../../format/visible";
+import { sentenceOf } from "../../notices/NoticeProvider";
+import { useEditing } from "../useEditing";
+import { useRowKeys } from "../useRowKeys";
+import { ProfileForm } from "./ProfileForm";
+import { ProfileRow } from "./ProfileRow";
+
+export type Profile = Schemas["KnownProfile"];
+
+export function ProfilesPanel() {
+  const { data, error } = useProfiles();
+  const patterns = usePatterns().data?.patterns ?? [];
+  const { editing, edit, stop } = useEditing<Profile | "new">();
+  const rows = useRowKeys<HTMLTableElement>();
+  const profiles = data?.profiles ?? [];
+  const edited = editing === "new" ? null : editing;
+  return (
+    <>
+      <div className="toolbar">
+        <span className="grow">
+          {`${profiles.length} profiles`}
+          <span className="muted"> · of those that fit a stream, the first is used</span>
+        </span>
+        <button type="button" data-first onClick={() => edit("new")}>
+          add a profile
+        </button>
+      </div>
+      {editing !== null && (
+        <ProfileForm
+          key={edited?.id ?? "new"}
+          profile={edited}
+          ids={profiles.map((profile) => profile.id)}
+          patterns={patterns}
+          onDone={stop}
+        />
+      )}
+      {error && <p className="fault">{visibleLine(sentenceOf(error))}</p>}
+      <table className="table" ref={rows}>
+        <thead>
+          <tr>
+            <th scope="col" className="number">
+              priority
+            </th>
+            <th scope="col">name</th>
+            <th scope="col">from</th>
+            <th scope="col">streams</th>
+            <th scope="col">looked at as</th>
+            <th scope="col">
+              <span className="spoken-only">actions</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {profiles.map((profile) => (
+            <ProfileRow
+              key={profile.id}
+              profile={profile}
+              patterns={patterns}
+              onEdit={() => edit(profile)}
+            />
+          ))}
+        </tbody>
+      </table>
+    </>
+  );
+}

@@ -1,0 +1,108 @@
+/** Streams that nobody needs to see, and why. */
+
+import { useQuery } from "@tanstack/react-query";
+import { useId, useState, type SubmitEvent } from "react";
+
+import { request, type StreamPage } from "../../api/client";
+import { keys } from "../../api/keys";
+import { useHideRules, usePatterns } from "../../api/hooks";
+import { useTeamChange } from "../../api/useTeamChange";
+import { formatCount } from "../../format/numbers";
+import { visibleLine } from "../../format/visible";
+import { sentenceOf } from "../../notices/NoticeProvider";
+import { withTerm } from "../../view/filter";
+import { currentView, go } from "../../view/useView";
+import { HidingField, type Hiding } from "../fields/HidingField";
+import { useRowKeys } from "../useRowKeys";
+import { RuleRow } from "./RuleRow";
+
+export function RulesPanel() {
+  const { data, error } = useHideRules();
+  const patterns = usePatterns().data?.patterns ?? [];
+  const rows = useRowKeys<HTMLTableElement>();
+  const rules = data?.hide_rules ?? [];
+  return (
+    <>
+      <HiddenLine />
+      <NewRule />
+      {error && <p className="fault">{visibleLine(sentenceOf(error))}</p>}
+      {data && rules.length === 0 ? (
+        <p className="empty">
+          No rules. A rule leaves streams out of the list, such as those of the checker; they are
+          analysed and kept all the same.
+        </p>
+      ) : (
+        <table className="table" ref={rows}>
+          <thead>
+            <tr>
+              <th scope="col" className="number">
+                rule
+              </th>
+              <th scope="col">hides by</th>
+              <th scope="col">value</th>
+              <th scope="col" className="number">
+                streams of it
+              </th>
+              <th scope="col">
+                <span className="spoken-only">actions</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {rules.map((rule) => (
+              <RuleRow key={rule.id} rule={rule} patterns={patterns} />
+            ))}
+          </tbody>
+        </table>
+      )}
+    </>
+  );
+}
+
+function HiddenLine() {
+  const { data } = useQuery({
+    queryKey: [...keys.streams, "hidden"],
+    queryFn: ({ signal }) => request<StreamPage>("/api/streams", { params: { limit: 1 }, signal }),
+  });
+  const show = () =>
+    go({ q: withTerm(currentView().q, "hidden", "yes"), panel: null }, { push: true });
+  return (
+    <div className="toolbar">
+      <span className="grow" aria-live="polite">
+        {data &&
+          `${formatCount(data.hidden)} of ${formatCount(data.hidden + data.total)} streams are hidden`}
+        <span className="muted"> · by rules, or by hand; for everybody</span>
+      </span>
+      <button type="button" onClick={show} disabled={!data || data.hidden === 0}>
+        list them too
+      </button>
+    </div>
+  );
+}
+
+function NewRule() {
+  const [hiding, setHiding] = useState<Hiding>({ kind: "service", value: "" });
+  const patterns = usePatterns().data?.patterns ?? [];
+  const change = useTeamChange(keys.rules, { quiet: true });
+  const faultId = useId();
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    change.mutate(
+      { method: "POST", path: "/api/hide-rules", json: hiding },
+      { onSuccess: () => setHiding({ kind: hiding.kind, value: "" }) },
+    );
+  };
+  return (
+    <form className="form" onSubmit={submit} aria-describedby={faultId}>
+      <HidingField hiding={hiding} patterns={patterns} onChange={setHiding} />
+      <div className="toolbar end">
+        <button type="submit" disabled={change.isPending}>
+          hide
+        </button>
+      </div>
+      <p id={faultId} className="fault wide" role="alert">
+        {change.error && visibleLine(sentenceOf(change.error))}
+      </p>
+    </form>
+  );
+}

@@ -1,0 +1,80 @@
+/** Where packets come from. */
+
+import { formatBytes, formatCount } from "../../format/numbers";
+import { visibleLine } from "../../format/visible";
+import { formatShare, shareOf, type SourceHealth } from "../../status/health";
+import { ShareBar } from "../ShareBar";
+
+export function Sources({ sources }: { sources: readonly SourceHealth[] }) {
+  return (
+    <section className="section">
+      <h3>Sources</h3>
+      {sources.length === 0 ? (
+        <p className="muted">
+          None yet. Give one with <code>flowmate --pcap capture.pcap</code>, or add a capture above.
+        </p>
+      ) : (
+        <table className="table">
+          <thead>
+            <tr>
+              <th scope="col">name</th>
+              <th scope="col">kind</th>
+              <th scope="col">state</th>
+              <th scope="col">read</th>
+              <th scope="col" className="number">
+                packets
+              </th>
+              <th scope="col" className="number">
+                bytes
+              </th>
+              <th scope="col">could not be read</th>
+            </tr>
+          </thead>
+          <tbody>
+            {sources.map((source) => (
+              <SourceRow key={source.name} source={source} />
+            ))}
+          </tbody>
+        </table>
+      )}
+    </section>
+  );
+}
+
+function SourceRow({ source }: { source: SourceHealth }) {
+  const { name, kind, status, packets, bytes, damaged } = source;
+  const share = shareOf(source.position, source.size);
+  const problems = problemsOf(source);
+  return (
+    <tr>
+      <td className="long" title={visibleLine(name)}>
+        <bdi>{visibleLine(name)}</bdi>
+      </td>
+      <td>{kind}</td>
+      <td className={status === "failed" ? "warning" : ""}>
+        {status === "failed" && "⚠ "}
+        {status}
+      </td>
+      <td>
+        {share !== null && (
+          <>
+            <ShareBar share={share} />
+            {`${formatShare(share)} of ${formatBytes(source.size)}`}
+          </>
+        )}
+      </td>
+      <td className="number">{formatCount(packets)}</td>
+      <td className="number">{formatBytes(bytes)}</td>
+      <td className={damaged > 0 ? "warning" : "muted"}>
+        {damaged > 0 ? `⚠ ${formatCount(damaged)}: ${problems.join("; ")}` : "nothing"}
+      </td>
+    </tr>
+  );
+}
+
+function problemsOf({ problems, damaged }: SourceHealth): string[] {
+  const said = problems.map(({ offset, reason }) =>
+    visibleLine(offset > 0 ? `${reason} (at byte ${formatCount(offset)})` : reason),
+  );
+  return damaged > problems.length ? [...said, "…"] : said;
+}

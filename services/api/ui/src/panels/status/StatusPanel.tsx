@@ -1,0 +1,69 @@
+/** Whether the capture can be trusted, in full: what was read, what was lost, and why. */
+
+import { useLive } from "../../api/LiveProvider";
+import { useHealth } from "../../api/hooks";
+import { formatDateTime } from "../../format/numbers";
+import { visibleLine } from "../../format/visible";
+import { sentenceOf } from "../../notices/NoticeProvider";
+import { formatSums, sumsOf } from "../../status/drops";
+import { readShare } from "../../status/figures";
+import { formatShare, troublesOf, type HealthDocument } from "../../status/health";
+import { Bounds } from "./Bounds";
+import { Captures } from "./Captures";
+import { Drops } from "./Drops";
+import { Shards } from "./Shards";
+import { Sources } from "./Sources";
+import "./status.css";
+
+export function StatusPanel() {
+  const { data: health, error } = useHealth();
+  const { connected } = useLive();
+  if (!health)
+    return <p className="empty">{error ? visibleLine(sentenceOf(error)) : "asking the server"}</p>;
+  return (
+    <>
+      <Verdict health={health} connected={connected} />
+      <Captures sources={health.sources} />
+      <Sources sources={health.sources} />
+      <Drops drops={health.drops} totals={health.totals} />
+      <Shards shards={health.shards} />
+      <Bounds health={health} />
+    </>
+  );
+}
+
+/** The answer to the question in the title. */
+function Verdict({ health, connected }: { health: HealthDocument; connected: boolean }) {
+  const troubles = troublesOf(health);
+  const lost = formatSums(sumsOf(health.drops, true));
+  if (lost) troubles.push(`lost: ${lost}; the reasons are below`);
+  if (!connected) troubles.unshift("not connected: these are the last numbers that were heard");
+  return (
+    <section className="section verdict" aria-live="polite">
+      <p>
+        <strong>{troubles.length === 0 ? "Yes." : "Not all of it."}</strong> {completeness(health)}
+      </p>
+      {troubles.map((text) => (
+        <p key={text} className="warning">
+          ⚠ {visibleLine(text)}
+        </p>
+      ))}
+    </section>
+  );
+}
+
+function completeness({ run_status, sources, complete_up_to_us }: HealthDocument): string {
+  if (complete_up_to_us !== undefined)
+    return `Complete up to ${formatDateTime(complete_up_to_us).slice(0, 19)} UTC of packet time.`;
+  const share = readShare(sources);
+  switch (run_status) {
+    case "waiting":
+      return "Nothing was read yet.";
+    case "running":
+      return share === null ? "It is being read." : `Read so far: ${formatShare(share)}.`;
+    case "completed":
+      return "All sources were read to their end.";
+    case "failed":
+      return "No source could be read.";
+  }
+}

@@ -1,0 +1,20 @@
+/** What can be picked with one click: services, patterns, profiles, filters kept under a name. */
+
+import { useFilter } from "../view/useFilter";
+import { Patterns } from "./Patterns";
+import { Profiles } from "./Profiles";
+import { Saved } from "./Saved";
+import { Services } from "./Services";
+import "./rail.css";
+
+export function Rail() {
+  const { params, ready } = useFilter();
+  return (
+    <nav className="rail" aria-label="Services, patterns, profiles, saved filters">
+      <Services params={params} ready={ready} />
+      <Patterns params={params} ready={ready} />
+      <Profiles />
+      <Saved />
+    </nav>
+  );
+}

@@ -1,0 +1,187 @@
+import { describe, expect, it } from "vitest";
+
+import type { Pattern } from "../api/client";
+import { formatSums, reasonOf, sumsOf } from "./drops";
+import { figuresOf, limited, readShare } from "./figures";
+import { formatShare, shareOf, troublesOf, type HealthDocument, type ShardHealth } from "./health";
+
+const HEALTH: HealthDocument = {
+  status: "ok",
+  run_status: "running",
+  latest_cursor: 10,
+  sources: [],
+  shards: [],
+  totals: { packets: 1_234_567, bytes: 987_654_321 },
+  rates: { packets_per_s: 412_345.6 },
+  drops: {},
+  queues: { shard_rows: 12, output_bytes: 340_000, output_bytes_max: 16_777_216 },
+  budgets: { content_bytes: 312_000_000, content_bytes_max: 512_000_000 },
+};
+
+const SOURCE = {
+  name: "a.pcap",
+  kind: "file",
+  status: "reading" as const,
+  packets: 10,
+  bytes: 1000,
+  position: 250,
+  size: 1000,
+  damaged: 0,
+  problems: [] as { offset: number; reason: string }[],
+};
+
+function shard(index: number, state: ShardHealth["state"]): ShardHealth {
+  const numbers = { age_ms: 5, restarts: 0, events: 0, messages_lost: 0, orphaned_streams: 0 };
+  return { index, state, pid: 40 + index, host: "box", ...numbers, stats: {} };
+}
+
+function pattern(name: string, status: Partial<Pattern["status"]>, enabled = true): Pattern {
+  const counts = { matches: 0, over_limit: 0, timeouts: 0, skipped: 0 };
+  const scan = { scanned_bytes: 0, todo_bytes: 0, progress: 1, state: "active" as const };
+  const rest = { kind: "substring" as const, value: name, color: "", direction: "any" as const };
+  const full = { ...counts, ...scan, trouble: "", ...status };
+  return { id: 1, name, services: [], enabled, ...rest, status: full };
+}
+
+const texts = (health: Partial<HealthDocument>, patterns: Pattern[] = []) =>
+  Object.fromEntries(figuresOf({ ...HEALTH, ...health }, patterns).map((f) => [f.id, f.text]));
+const troubled = (health: Partial<HealthDocument>, patterns: Pattern[] = []) =>
+  figuresOf({ ...HEALTH, ...health }, patterns)
+    .filter((f) => f.trouble)
+    .map((f) => f.id);
+
+describe("the status bar", () => {
+  it("says what a healthy run is", () => {
+    const shards = [shard(0, "ready"), shard(1, "ended")];
+    expect(texts({ shards, clients: 3, sources: [SOURCE] })).toEqual({
+      run: "running",
+      in: "in 412 k pps",
+      drop: "drop 0",
+      lag: "read 25 %",
+      queues: "queues 2 %",
+      content: "content 61 % of 512 MB",
+      shards: "shards 2/2",
+      patterns: "patterns 0",
+      online: "3 online",
+    });
+    expect(troubled({ shards, clients: 3 })).toEqual([]);
+  });
+
+  it("leaves out what it was not told", () => {
+    expect(texts({})).not.toHaveProperty("online");
+    expect(texts({})).not.toHaveProperty("lag");
+  });
+
+  it("shows the lag of a live source, and when it is trouble", () => {
+    expect(texts({ lag_ms: 340 })["lag"]).toBe("lag 0.3 s");
+    expect(troubled({ lag_ms: 340 })).toEqual([]);
+    expect(troubled({ lag_ms: 9000 })).toEqual(["lag"]);
+  });
+
+  it("says packets, not a rate, when nothing is read any more", () =>
+    expect(texts({ run_status: "completed" })).toMatchObject({
+      run: "completed",
+      in: "in 1,234,567",
+    }));
+
+  it("says why a run failed", () => {
+    const problems = [{ offset: 0, reason: "neither pcap nor pcapng" }];
+    const sources = [{ ...SOURCE, status: "failed" as const, damaged: 1, problems }];
+    const health = { run_status: "failed" as const, status: "failed" as const, sources };
+    expect(texts(health)["run"]).toBe("failed: a.pcap could not be read: neither pcap nor pcapng");
+    expect(troubled(health)).toContain("run");
+  });
+
+  it("waits for a source", () =>
+    expect(texts({ run_status: "waiting" })["run"]).toBe("waiting for a source"));
+
+  it("names the shard that is lost", () => {
+    const shards = [shard(0, "ready"), shard(1, "lost")];
+    const found = texts({ shards, status: "degraded" });
+    expect(found["shards"]).toBe("shards 1/2");
+    expect(found["run"]).toMatch(/^running, degraded: shard 1 \(pid 41 on box\) is not heard/);
+    expect(troubled({ shards, status: "degraded" })).toEqual(["run", "shards"]);
+  });
+
+  it("counts patterns that do not show everything", () => {
+    const patterns = [
+      pattern("flag", { over_limit: 4 }),
+      pattern("ok", {}),
+      pattern("slow", { state: "slow" }),
+      pattern("off", { over_limit: 9, state: "disabled" }, false),
+    ];
+    expect(limited(patterns).map(({ name }) => name)).toEqual(["flag", "slow"]);
+    expect(texts({}, patterns)["patterns"]).toBe("patterns 2 of 3 capped");
+    expect(troubled({}, patterns)).toEqual(["patterns"]);
+  });
+
+  it("says when no content is kept, and when it is full", () => {
+    const budgets = { content_bytes: 0, content_bytes_max: 0 };
+    expect(texts({ budgets })["content"]).toBe("content off");
+    const full = { content_bytes: 511_999_999, content_bytes_max: 512_000_000 };
+    const [content] = figuresOf({ ...HEALTH, budgets: full }, []).filter((f) => f.id === "content");
+    expect(content?.text).toBe("content 99 % of 512 MB");
+    expect(content?.means).toMatch(/Full/);
+  });
+});
+
+describe("drops", () => {
+  const drops = { non_ip: 7, truncated: 3, dropped_kernel: 1200, output_lines: 1, malformed: 2 };
+
+  it("sums what was lost by its unit, apart from what was left aside", () => {
+    expect([...sumsOf(drops, true)]).toEqual([
+      ["packets", 1203],
+      ["lines", 1],
+    ]);
+    expect([...sumsOf(drops, false)]).toEqual([["packets", 9]]);
+    expect(texts({ drops })["drop"]).toBe("drop 1,203 packets, 1 line");
+    expect(troubled({ drops })).toEqual(["drop"]);
+  });
+
+  it("is no trouble when packets were only left aside", () => {
+    const aside = { non_ip: 7, after_reset_bytes: 4096 };
+    expect(troubled({ drops: aside })).toEqual([]);
+    expect(formatSums(sumsOf(aside, false))).toBe("7 packets, 4.10 kB");
+  });
+
+  it("takes a reason that it does not know as a loss", () =>
+    expect(reasonOf("dropped_by_moonlight")).toEqual({
+      unit: "packets",
+      lost: true,
+      means: "dropped by moonlight",
+    }));
+});
+
+describe("shares", () => {
+  it.each([
+    [0, "0 %"],
+    [0.0001, "< 1 %"],
+    [0.6149, "61 %"],
+    [0.9999, "99 %"],
+    [1, "100 %"],
+  ])("%d is %s", (share, text) => expect(formatShare(share)).toBe(text));
+
+  it("has none without a bound, and none over it", () => {
+    expect(shareOf(5, 0)).toBeNull();
+    expect(shareOf(undefined, 5)).toBeNull();
+    expect(shareOf(9, 5)).toBe(1);
+  });
+
+  it("is of sources whose size is known and that can be read", () => {
+    const failed = { ...SOURCE, position: 0, status: "failed" as const };
+    expect(readShare([SOURCE, { ...SOURCE, position: 900, size: 0 }, failed])).toBe(0.25);
+    expect(readShare([])).toBeNull();
+  });
+});
+
+describe("troublesOf", () => {
+  it("takes the server's sentences where it tells them", () => {
+    const shards = [shard(1, "lost")];
+    expect(troublesOf({ ...HEALTH, shards, troubles: ["the disk is full"] })).toEqual([
+      "the disk is full",
+    ]);
+  });
+
+  it("does not keep quiet about trouble that it cannot name", () =>
+    expect(troublesOf({ ...HEALTH, status: "degraded" })).toHaveLength(1));
+});

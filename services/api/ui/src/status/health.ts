@@ -1,0 +1,82 @@
+/** `/api/health` as it is: its description leaves the parts open, here they are named. */
+
+import type { Health } from "../api/client";
+
+export interface SourceHealth {
+  name: string;
+  kind: string;
+  status: "waiting" | "reading" | "done" | "failed";
+  packets: number;
+  bytes: number;
+  /** Bytes of input taken so far, as stored; size 0 = not known. */
+  position: number;
+  size: number;
+  damaged: number;
+  problems: { offset: number; reason: string }[];
+}
+
+export interface ShardHealth {
+  index: number;
+  state: "starting" | "ready" | "ended" | "lost";
+  pid: number;
+  host: string;
+  age_ms: number;
+  restarts: number;
+  events: number;
+  messages_lost: number;
+  orphaned_streams: number;
+  stats: Record<string, number>;
+}
+
+export interface HealthDocument {
+  status: Health["status"];
+  run_status: Health["run_status"];
+  latest_cursor: number;
+  sources: SourceHealth[];
+  shards: ShardHealth[];
+  totals: Record<string, number>;
+  rates: Record<string, number>;
+  drops: Record<string, number>;
+  queues: Record<string, number>;
+  budgets: Record<string, number>;
+  /** People who look on; not told by every version. */
+  clients?: number;
+  /** How far analysis is behind a live source; not told where there is none. */
+  lag_ms?: number;
+  /** Packet time up to which everything was analysed; not told by every version. */
+  complete_up_to_us?: number;
+  /** What is wrong right now, a sentence each; not told by every version. */
+  troubles?: string[];
+}
+
+/** What is wrong right now, a sentence each. */
+export function troublesOf(health: HealthDocument): string[] {
+  const lost = health.shards.filter((shard) => shard.state === "lost");
+  const told = health.troubles ?? lost.map(sentenceOfLost);
+  const failed = health.sources.filter((source) => source.status === "failed");
+  const found = [...told, ...failed.map(sentenceOfFailed)];
+  if (found.length === 0 && health.status !== "ok")
+    return [`the run is ${health.status}; the log of the coordinator says why`];
+  return found;
+}
+
+function sentenceOfLost({ index, pid, host }: ShardHealth): string {
+  const who = pid ? `shard ${index} (pid ${pid} on ${host})` : `shard ${index}`;
+  return `${who} is not heard; the content that it retains is out of reach`;
+}
+
+export function sentenceOfFailed({ name, problems }: SourceHealth): string {
+  return `${name} could not be read: ${problems[0]?.reason ?? "no reason was given"}`;
+}
+
+/** From 0 to 1, or null when there is no bound. */
+export function shareOf(used: number | undefined, most: number | undefined): number | null {
+  return used === undefined || !most ? null : Math.min(1, Math.max(0, used / most));
+}
+
+/** 0.6149 -> "61 %"; what is there at all is not 0, what is not full is not 100. */
+export function formatShare(share: number): string {
+  const percent = Math.round(share * 100);
+  if (percent === 0 && share > 0) return "< 1 %";
+  return percent === 100 && share < 1 ? "99 %" : `${percent} %`;
+}
