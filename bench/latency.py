@@ -278,6 +278,10 @@ FILTERS: dict[str, dict[str, Any]] = {
     "profile, own": {"profile": "bench"},
     "with a page of hidden ones": {"include_hidden": True, "service": "dns"},
 }  # fmt: skip
+# Pages, and the whole list at a glance: what is asked for beside the filter, for 20 ms each.
+LOOKS = {"streams": {"limit": 100}, "timeline": {"buckets": 200}, "facets": {}}
+PATHS = {"streams": "/api/streams"} | {op: f"/api/streams/{op}" for op in ("timeline", "facets")}
+GLANCED = ("none", "service", "addr (CIDR)", "text, in all", "five together", "only_matched")
 PATTERNS = ("--pattern", "stream", "--pattern", "number 7")  # the first is in every stream
 NOTED = 5000  # streams with a tag, half of them favourites
 HIDDEN = {"kind": "port", "value": 443}
@@ -306,9 +310,13 @@ def filters(given: argparse.Namespace) -> list[Waits]:
             print(f"{total:,} streams", file=sys.stderr)
             decide(run)
             # numbers count from 1 in the order of arrival
-            queries = FILTERS | {"a page in the middle": {"cursor": max(1, given.rows // 2)}}
+            middle = max(1, given.rows // 2)
+            queries = FILTERS | {"in the middle": {"cursor": middle}, "far": {"offset": middle}}
             for title, query in queries.items():
-                found += pages_with(run, title, query, given.times)
+                found += looks_with(run, "streams", title, query, given.times)
+            for op in ("timeline", "facets"):
+                for title in GLANCED:
+                    found += looks_with(run, op, title, FILTERS[title], given.times)
     return found
 
 
@@ -329,19 +337,19 @@ def decide(run: Run) -> None:
     run.coordinator.ask("profile_add", PROFILE)
 
 
-def pages_with(run: Run, title: str, query: dict[str, Any], times: int) -> list[Waits]:
-    """One filter, often."""
-    direct, api = Waits(f"page, {title}, coordinator"), Waits(f"page, {title}, API")
-    own = {"order", "cursor"}
-    args: dict[str, Any] = {key: query[key] for key in own & query.keys()}
-    args |= {"filter": {key: query[key] for key in query.keys() - own}, "limit": 100}
+def looks_with(run: Run, op: str, title: str, query: dict[str, Any], times: int) -> list[Waits]:
+    """One look with one filter, often."""
+    direct, api = Waits(f"{op}, {title}, coordinator"), Waits(f"{op}, {title}, API")
+    own = {"order", "cursor", "offset"}
+    args: dict[str, Any] = {key: query[key] for key in own & query.keys()} | LOOKS[op]
+    args["filter"] = {key: query[key] for key in query.keys() - own}
     for _ in range(times):
         with direct.timed():
-            reply, frames = run.coordinator.ask("streams", args)
+            reply, frames = run.coordinator.ask(op, args)
         direct.refused += reply.error is not None
         direct.bytes += sum(map(len, frames))
         with api.timed():
-            status, body = run.api.get("/api/streams", limit=100, **query)
+            status, body = run.api.get(PATHS[op], **LOOKS[op], **query)
         api.refused += status != 200
         api.bytes += len(body)
     return [direct, api]

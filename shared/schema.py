@@ -197,15 +197,31 @@ class StreamFilter(Message):
     text: str | None = None
     profile: str | None = None
     pattern_id: int | None = Field(None, ge=0)
+    among: bytes | None = None  # one of these streams: their ids, 8 bytes each, little-endian
 
 
 class StreamsQuery(Message):
-    """One page of streams. `cursor` is what the page before gave as `next_cursor`."""
+    """One page of streams. `cursor` is what the page before gave as `next_cursor`; `offset` streams
+    behind it are passed over."""
 
     filter: StreamFilter = StreamFilter()
     order: Literal["newest", "oldest"] = "newest"
     limit: int = Field(100, ge=1, le=512)
     cursor: int | None = Field(None, ge=0)
+    offset: Count = 0
+
+
+class TimelineQuery(Message):
+    """Streams of a filter by the time at which they began, in at most so many buckets."""
+
+    filter: StreamFilter = StreamFilter()
+    buckets: int = Field(120, ge=1, le=512)
+
+
+class FacetsQuery(Message):
+    """Streams of a filter by what they are."""
+
+    filter: StreamFilter = StreamFilter()
 
 
 class ContentQuery(Message):

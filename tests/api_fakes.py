@@ -86,6 +86,8 @@ class FakeCoordinator(FakeService):
                 "streams": self._streams,
                 "stream": self._stream,
                 "deltas": self._deltas,
+                "timeline": self._timeline,
+                "facets": self._facets,
                 "topology": self._topology,
             },
         )
@@ -148,9 +150,31 @@ class FakeCoordinator(FakeService):
             "count": len(chosen),
             "total": len(self.events),
             "hidden": 0,
+            "before": 0,
             "next_cursor": self.next_cursor,
         }
         return Reply(result=result), self._rows(chosen)
+
+    def _timeline(self, args: dict[str, Any]) -> Answer:
+        """Two buckets, whatever is asked for."""
+        count = len(self.events)
+        matches = [{"pattern_id": 4, "counts": [0, 1]}]
+        result = {
+            "start_us": 0, "bucket_us": 1000, "streams": [0, count], "bytes": [0, 9], "earlier": 0,
+            "matches": matches,
+        }  # fmt: skip
+        return Reply(result=result), []
+
+    def _facets(self, args: dict[str, Any]) -> Answer:
+        count = len(self.events)
+        result = {
+            "total": count,
+            "hidden": 0,
+            "favorites": 1,
+            "services": [{"name": "unknown", "count": count, "spark": [count] + [0] * 15}],
+            **{name: [] for name in ("protocols", "statuses", "content_kinds", "patterns", "tags")},
+        }
+        return Reply(result=result), []
 
     def _stream(self, args: dict[str, Any]) -> Answer:
         chosen = np.flatnonzero(self.events["stream_id"] == np.uint64(args["stream_id"])).tolist()

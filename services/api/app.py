@@ -19,6 +19,7 @@ from services.api import (
     matches,
     messages,
     metrics,
+    overview,
     patterns,
     problems,
     profiles,
@@ -44,6 +45,7 @@ longer, and only when asked to. A server with a token wants it with every reques
 
 RESOURCES = (
     health,
+    overview,  # before what takes any word for an id
     streams,
     content,
     conversation,

@@ -83,6 +83,9 @@ class Stream(Body):
     """One row of the inventory; the counters are both directions' sums."""
 
     stream_id_hex: StreamIdHex
+    number: Count = Field(
+        description="its place in the order in which streams came; a `cursor` for what follows it"
+    )
     shard: Count
     protocol: ProtocolName
     endpoint_a: Endpoint
@@ -119,6 +122,73 @@ class StreamPage(Body):
     next_cursor: int | None
     total: Count = Field(description="streams that pass the filter, on all pages")
     hidden: Count = Field(description="streams that pass it but are hidden")
+    before: Count = Field(
+        description="streams that pass it and come before this page; hidden ones are not counted"
+    )
+
+
+class Buckets(Body):
+    """Streams with a match of one pattern."""
+
+    pattern_id: int
+    counts: list[Count] = Field(description="by bucket")
+
+
+class Timeline(Body):
+    """Streams that pass the filter, by the time at which they began; lists of one length."""
+
+    start_us: Micros
+    bucket_us: Annotated[int, Field(ge=1, description="how long each bucket is; a round time")]
+    streams: list[Count]
+    bytes: list[Count] = Field(description="on the wire, of those streams as a whole")
+    earlier: Count = Field(description="streams that pass but began before `start_us`")
+    matches: list[Buckets] = Field(
+        max_length=32, description="of the patterns that most of these streams match"
+    )
+
+
+class NameCount(Body):
+    """How many streams are of a kind."""
+
+    name: str
+    count: Count
+
+
+class ServiceCount(Body):
+    """How many streams speak a service, and when they began."""
+
+    name: ServiceFilter
+    count: Count
+    spark: list[Count] = Field(
+        min_length=16, max_length=16, description="by time, in equal parts of the timeline's range"
+    )
+
+
+class PatternCount(Body):
+    pattern_id: int
+    streams: Count
+
+
+class TagCount(Body):
+    tag: str
+    streams: Count
+
+
+class Facets(Body):
+    """What the streams are that pass the filter. Of each list those first that most are; what no
+    stream is, is left out."""
+
+    total: Count = Field(description="streams that pass the filter")
+    hidden: Count = Field(
+        description="streams that pass it but are hidden; they count nowhere else"
+    )
+    favorites: Count
+    services: list[ServiceCount]
+    protocols: list[NameCount]
+    statuses: list[NameCount]
+    content_kinds: list[NameCount]
+    patterns: list[PatternCount] = Field(description="streams with a match; by `pattern_id`")
+    tags: list[TagCount] = Field(max_length=256)
 
 
 class DirectionRetention(BaseModel):
@@ -213,7 +283,7 @@ class Deltas(Body):
 
 
 class Health(BaseModel):
-    """How the run is doing, as the coordinator sees it."""
+    """How the run is doing, as the coordinator sees it; and who looks on."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -227,3 +297,6 @@ class Health(BaseModel):
     queues: dict[str, Any]
     budgets: dict[str, Any]
     latest_cursor: Count
+    clients: Count = Field(
+        description="people online at this API: event streams and long polls that are open"
+    )

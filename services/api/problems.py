@@ -77,6 +77,9 @@ RESPONSES: dict[int | str, dict[str, object]] = {
 UNKNOWN_STREAM: dict[int | str, dict[str, object]] = {
     404: {"model": ErrorBody, "description": "no such stream: `not_found`"}
 }
+UNKNOWN_SEARCH: dict[int | str, dict[str, object]] = {
+    404: {"model": ErrorBody, "description": "no such search: `not_found`"}
+}
 UNKNOWN_ID: dict[int | str, dict[str, object]] = {
     404: {"model": ErrorBody, "description": "there is none of this id: `not_found`"}
 }

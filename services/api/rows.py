@@ -81,6 +81,7 @@ class RowColumns:
         clients = self.events["client"].tolist()
         columns: dict[str, Iterable[Any]] = {
             "stream_id_hex": map(hex_id, self.events["stream_id"].tolist()),
+            "number": self.views["number"].tolist(),
             "shard": self.events["shard"].tolist(),
             "protocol": [PROTOCOLS.get(p, str(p)) for p in self.events["proto"].tolist()],
             "endpoint_a": _endpoints(self.events, "a"),

@@ -5,7 +5,6 @@ by shard, and the cursor is how many of each were read. A shard that does not an
 restarted, is named: its streams were not searched.
 """
 
-import asyncio
 import secrets
 from binascii import b2a_base64
 from typing import Annotated, Any, Literal
@@ -13,25 +12,22 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.api.backend import Backend, Refused, deadline
+from services.api.all_shards import Told, ask_all
+from services.api.backend import Backend, deadline
 from services.api.deps import TheBackend, json_response
+from services.api.filters import SEARCH_ID, StreamFilters
 from services.api.message_rows import DIRECTIONS
 from services.api.models import Body, Count, DirectionName, Micros, StreamIdHex
-from services.api.problems import RESPONSES, ErrorBody, Problem, bad_value
+from services.api.problems import RESPONSES, UNKNOWN_SEARCH, bad_value
 from services.api.rows import text_of
-from services.api.streams import StreamFilters
 from shared.flow_key import hex_id
 from shared.schema import SearchStart
 
 CURSOR = r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){0,63}$"
 HIT_BYTES = 256
-UNKNOWN_SEARCH: dict[int | str, dict[str, object]] = {
-    404: {"model": ErrorBody, "description": "no such search: `not_found`"}
-}
 SearchId = Annotated[
-    str, Path(alias="id", pattern="^[0-9a-f]{16}$", description="the `search_id` of the search")
+    str, Path(alias="id", pattern=SEARCH_ID, description="the `search_id` of the search")
 ]
-Told = dict[int, dict[str, Any]]  # a shard's number, and what it said
 
 router = APIRouter()
 
@@ -114,7 +110,7 @@ async def start_search(backend: TheBackend, search: NewSearch) -> Response:
         ).model_dump()  # fmt: skip
 
     shards = await backend.shard_indices(until)
-    _, missing = await _ask_all(backend, "search_start", {i: args_of(i) for i in shards}, until)
+    _, missing = await ask_all(backend, "search_start", {i: args_of(i) for i in shards}, until)
     return _created({"search_id": name, "missing": missing})
 
 
@@ -149,7 +145,7 @@ async def get_hits(
         shard: {"search": search_id, "after": count}
         for shard, count in zip(shards, counts, strict=True)
     }
-    told, missing = await _ask_all(backend, "search_poll", args, until)
+    told, missing = await ask_all(backend, "search_poll", args, until)
     nexts = [told[shard]["next"] if shard in told else args[shard]["after"] for shard in shards]
     return json_response(
         {
@@ -168,7 +164,7 @@ async def cancel_search(backend: TheBackend, search_id: SearchId) -> Response:
     until = deadline()
     shards = await backend.shard_indices(until)
     args = {shard: {"search": search_id} for shard in shards}
-    told, missing = await _ask_all(backend, "search_cancel", args, until)
+    told, missing = await ask_all(backend, "search_cancel", args, until)
     nexts = [told[shard]["next"] if shard in told else 0 for shard in shards]
     return json_response(
         {
@@ -196,34 +192,6 @@ def _progress(told: Told) -> dict[str, Any]:
             f"shard {shard}: {each['trouble']}" for shard, each in told.items() if each["trouble"]
         ],
     }
-
-
-async def _ask_all(
-    backend: Backend, op: str, args: dict[int, dict[str, Any]], until: float
-) -> tuple[Told, list[str]]:
-    """What each shard answers, and those that do not, or that know nothing of it.
-
-    Problem: 503 when none answers, 404 when all that answer know nothing of it, and whatever else
-    one of them refuses.
-    """
-
-    async def one(shard: int) -> dict[str, Any] | Problem:
-        try:
-            return (await backend.shard(shard).ask(op, args[shard], until)).result
-        except Refused as refused:
-            return refused.problem
-        except Problem as problem:
-            return problem
-
-    answers = dict(zip(args, await asyncio.gather(*map(one, args)), strict=True))
-    problems = {i: answer for i, answer in answers.items() if isinstance(answer, Problem)}
-    for problem in problems.values():
-        if problem.status not in (404, 503):
-            raise problem
-    if problems and len(problems) == len(answers):
-        raise next((p for p in problems.values() if p.status == 404), problems[min(problems)])
-    told = {i: answer for i, answer in answers.items() if not isinstance(answer, Problem)}
-    return told, [f"shard {i}: {problem.message}" for i, problem in problems.items()]
 
 
 def _hit(hit: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,15 @@ class Notes:
 NONE = Notes()
 
 
+class Tags(NamedTuple):
+    """names: of the tags. name, stream: (n,), one for each tag of each stream: which name, whose
+    id."""
+
+    names: list[str]
+    name: NDArray[np.intp]
+    stream: NDArray[np.uint64]
+
+
 class Annotations:
     """Notes by stream id, and their marks in the inventory."""
 
@@ -57,6 +66,7 @@ class Annotations:
         self._noted: dict[int, Notes] = {}
         self._size = 0
         self._tagged: dict[str, NDArray[np.uint64]] = {}  # remembered until a tag changes
+        self._tags: Tags | None = None  # the same
         for key, body in itertools.islice(state.load(KIND).items(), NOTED_MAX):
             self._restore(key, body)
 
@@ -88,6 +98,17 @@ class Annotations:
                 self._tagged.clear()
             self._tagged[tag] = np.sort(np.array(ids, np.uint64))
         return self._tagged[tag]
+
+    def tags(self) -> Tags:
+        """Every tag, and the streams that have it. After a change it takes 0.4 µs for each."""
+        if self._tags is None:
+            codes: dict[str, int] = {}
+            tagged = [(each, notes.tags) for each, notes in self._noted.items() if notes.tags]
+            name = [codes.setdefault(tag, len(codes)) for _, tags in tagged for tag in tags]
+            sizes = [len(tags) for _, tags in tagged]
+            stream = np.array([each for each, _ in tagged], np.uint64)
+            self._tags = Tags(list(codes), np.array(name, np.intp), np.repeat(stream, sizes))
+        return self._tags
 
     # ------------------------------------------------------------------------- writing
     def change(
@@ -157,6 +178,7 @@ class Annotations:
         self._size += notes.size - before.size
         if notes.tags != before.tags:
             self._tagged.clear()
+            self._tags = None
         if notes == NONE:
             del self._noted[stream_id]
         else:

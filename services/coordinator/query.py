@@ -52,11 +52,13 @@ ROW = np.dtype([("row", "<u4"), ("stream_id", "<u8")])  # as `SearchStart.rows` 
 @dataclass(frozen=True)
 class Page:
     """slots: of this page, in its order. total: all that match and are shown. hidden: those left
-    out because they are hidden. next_cursor: None when nothing follows."""
+    out because they are hidden. before: those of the total that lie before this page.
+    next_cursor: None when nothing follows."""
 
     slots: NDArray[np.intp]
     total: int
     hidden: int
+    before: int
     next_cursor: int | None
 
 
@@ -77,7 +79,8 @@ class Queries:
         self.inventory, self.team, self.texts = inventory, team, TextMatches(inventory)
 
     def page(self, query: StreamsQuery) -> Page:
-        """The streams after `query.cursor` in its order. BadValueError names a wrong filter."""
+        """The streams after `query.cursor` in its order, but for the first `query.offset` of them.
+        BadValueError names a wrong filter."""
         inventory, (mask, hidden) = self.inventory, self.shown(query.filter)
         total = int(np.count_nonzero(mask))
         newest = query.order == "newest"
@@ -86,9 +89,11 @@ class Queries:
             mask &= number < cursor if newest else number > cursor
         slots = inventory.in_order(mask)
         slots = slots[::-1] if newest else slots
+        offset = min(query.offset, slots.size)
+        before, slots = total - slots.size + offset, slots[offset:]
         rest, slots = slots.size > query.limit, slots[: query.limit]
         cursor_after = int(inventory.number[slots[-1]]) if rest else None
-        return Page(slots, total, hidden, cursor_after)
+        return Page(slots, total, hidden, before, cursor_after)
 
     def select(self, wanted: StreamFilter) -> Selection:
         """Where the streams of a filter are in their shards, those that no shard has left out."""
@@ -132,7 +137,7 @@ class Queries:
 
     # ---------------------------------------------------------- what the team gave a name
     def _named(self, wanted: StreamFilter) -> Iterator[Condition]:
-        """Conditions on patterns, tags and profiles."""
+        """Conditions on patterns, tags and profiles, and on streams that are named one by one."""
         if wanted.pattern_id is not None:
             if wanted.pattern_id not in self.team.patterns.all:
                 message = f"pattern_id {wanted.pattern_id} is no pattern"
@@ -140,6 +145,10 @@ class Queries:
             yield self._with_patterns([wanted.pattern_id])
         if wanted.tag is not None:
             yield self._with_tag(tag_of(wanted.tag))
+        if wanted.among is not None:
+            if len(wanted.among) % 8:
+                raise BadValueError("among: these bytes are no list of ids", "8 bytes each")
+            yield self._among(np.frombuffer(wanted.among, "<u8"))
         if wanted.profile is not None:
             profile = self.team.profiles.all.get(wanted.profile)
             if profile is None or not profile.enabled:
@@ -156,7 +165,11 @@ class Queries:
         return within_mask(self.inventory.matches.holders(known, self.inventory.used))
 
     def _with_tag(self, tag: str) -> Condition:
-        slots = self.inventory.find_all(self.team.annotations.tagged(tag))
+        return self._among(self.team.annotations.tagged(tag))
+
+    def _among(self, ids: NDArray[np.uint64]) -> Condition:
+        """One of these streams."""
+        slots = self.inventory.find_all(ids)
         mask = np.zeros(self.inventory.used, bool)
         mask[slots[slots >= 0]] = True
         return within_mask(mask)

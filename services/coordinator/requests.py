@@ -16,18 +16,21 @@ from services.coordinator.arguments import Answer, Arguments, Nothing, Operation
 from services.coordinator.conditions import BadValueError
 from services.coordinator.deltas import DeltaLog
 from services.coordinator.health import Health
+from services.coordinator.overview import Overviews
 from services.coordinator.query import Queries
 from services.coordinator.shards import RefusedError, Shards
 from services.coordinator.team import Team
 from services.coordinator.team_requests import TeamRequests
 from services.coordinator.view import Inventory
 from shared.schema import (
+    FacetsQuery,
     PatternReport,
     Reply,
     Request,
     SchemaError,
     StreamFilter,
     StreamsQuery,
+    TimelineQuery,
     unpack,
 )
 from shared.team import PATTERNS_MAX
@@ -88,6 +91,7 @@ class Requests:
         self.inventory, self.shards, self.health, self.deltas = inventory, shards, health, deltas
         self.team = team
         self.queries = Queries(inventory, team)
+        self.overviews = Overviews(self.queries)
         self.refused: dict[str, int] = {}  # by code
         self._coordinator, self._clock = coordinator, clock
         self._log = logging.getLogger("coordinator")
@@ -100,6 +104,8 @@ class Requests:
             "stream": self._stream,
             "deltas": self._deltas,
             "select_rows": self._select_rows,
+            "timeline": self._timeline,
+            "facets": self._facets,
             **TeamRequests(team, deltas, self._one_stream).table,
         }
         self.answered = dict.fromkeys(self._table, 0)  # by operation
@@ -185,6 +191,7 @@ class Requests:
             "count": found.slots.size,
             "total": found.total,
             "hidden": found.hidden,
+            "before": found.before,
             "next_cursor": found.next_cursor,
         }
         return self._rows(result, found.slots)
@@ -211,6 +218,13 @@ class Requests:
         shards = [{"shard": shard, "count": rows.size} for shard, rows in chosen.rows.items()]
         result = {"shards": shards, "total": chosen.total, "left_out": chosen.left_out}
         return result, [rows.tobytes() for rows in chosen.rows.values()]
+
+    def _timeline(self, args: dict[str, Any]) -> Answer:
+        query = TimelineQuery.model_validate(args)
+        return self.overviews.timeline(query.filter, query.buckets), ()
+
+    def _facets(self, args: dict[str, Any]) -> Answer:
+        return self.overviews.facets(FacetsQuery.model_validate(args).filter), ()
 
     def _deltas(self, args: dict[str, Any]) -> Answer:
         wanted = DeltasAfter.model_validate(args)

@@ -91,6 +91,12 @@ class Inventory:
             result |= {name: rows[name] for name in fields if name != "pad"}
         return result
 
+    def words(self, plane: int) -> NDArray[np.uint64]:
+        """A plane of the streams there are, one after the other: those that begin at this word of
+        EVENT (`SMALL`, `WIRE_BYTES`, ...)."""
+        part = self._parts[[word for word, _ in k.PLANES].index(plane)]
+        return part[: self.used].reshape(-1)
+
     # ------------------------------------------------------------------------- numbers
     @property
     def used(self) -> int:

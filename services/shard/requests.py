@@ -77,6 +77,7 @@ class Requests:
             self._operations["search_start"] = self._search_start
             self._operations["search_poll"] = self._search_poll
             self._operations["search_cancel"] = self._search_cancel
+            self._operations["search_streams"] = self._search_streams
 
     def answer(self, frame: bytes | memoryview) -> list[Any]:
         """The frames of the reply to one request."""
@@ -183,6 +184,14 @@ class Requests:
         query = SearchPoll.model_validate(args)
         try:
             return Reply(result=self.searches.poll(query.search, query.after)), []
+        except KeyError:
+            return refusal("not_found", f"there is no search {query.search!r}"), []
+
+    def _search_streams(self, args: dict[str, Any]) -> Answer:
+        assert self.searches is not None
+        query = SearchPoll.model_validate(args)
+        try:
+            return Reply(result={"ids": self.searches.streams(query.search)}), []
         except KeyError:
             return refusal("not_found", f"there is no search {query.search!r}"), []
 

@@ -53,6 +53,7 @@ class Search:
     )
     purse: Purse = field(default_factory=Purse)
     hits: list[dict[str, Any]] = field(default_factory=list)
+    streams: set[int] = field(default_factory=set)  # in which there are hits
     resume: tuple[int, int, int] = (-1, 0, 0)  # of a direction that was cut: row, side, offset
     scanned: int = 0
     timeouts: int = 0
@@ -122,6 +123,13 @@ class Searches:
         search = self.searches[name]
         search.polled = self._clock()
         return self.told(search, after)
+
+    def streams(self, name: str) -> bytes:
+        """Ids of the streams in which there are hits so far, 8 bytes each; at most as many as hits.
+        KeyError when there is no such search."""
+        search = self.searches[name]
+        search.polled = self._clock()
+        return np.fromiter(search.streams, "<u8", len(search.streams)).tobytes()
 
     def cancel(self, name: str) -> dict[str, Any]:
         """KeyError when there is no such search."""
@@ -218,7 +226,8 @@ class Searches:
                     continue
                 if origin + start > decided or len(search.hits) >= search.limit:
                     break
-                search.hits.append(self._hit(m, place, start, end))
+                search.hits.append(hit := self._hit(m, place, start, end))
+                search.streams.add(hit["stream_id"])
                 search.resume = place.flow, place.side, origin + end
         finally:
             search.purse.pay(thread_time() - began, size)

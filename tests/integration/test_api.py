@@ -170,6 +170,17 @@ def test_health(api: Api, coordinator: FakeCoordinator) -> None:
     models.Health.model_validate(body)
     assert body["run_status"] == "running"
     assert body["totals"] == {"packets": 3}
+    assert body["clients"] == 0
+
+
+def test_health_counts_who_looks_on(api: Api, coordinator: FakeCoordinator) -> None:
+    cursor = api.get("/api/health")["latest_cursor"]
+    polling = background(api, "/api/live/deltas", 2, cursor=cursor, wait_ms=30000)
+    with api.client.stream("GET", "/api/live/events"), polling as polls:
+        until(lambda: api.get("/api/health")["clients"] == 3)
+        coordinator.say()
+        assert [poll.result().status_code for poll in polls] == [200, 200]
+    until(lambda: api.get("/api/health")["clients"] == 0)
 
 
 def test_streams(api: Api, coordinator: FakeCoordinator) -> None:
@@ -177,6 +188,7 @@ def test_streams(api: Api, coordinator: FakeCoordinator) -> None:
     body = api.get("/api/streams")
     models.StreamPage.model_validate(body)
     assert (body["total"], body["hidden"], body["next_cursor"]) == (3, 0, 17)
+    assert [row["number"] for row in body["streams"]] == [1, 2, 3]
     first, second, _ = body["streams"]
     assert first["stream_id_hex"] == "feed000000000001"
     assert first["summary"] == "GET /flag HTTP/1.1"
@@ -205,14 +217,21 @@ def test_filters_reach_the_coordinator(api: Api, coordinator: FakeCoordinator) -
         "profile": "http",
         "pattern_id": 7,
     }
-    assert given.keys() == StreamFilter.model_fields.keys() - {"v"}
-    api.get("/api/streams", **given, order="oldest", limit=512, cursor=9)
+    assert given.keys() == StreamFilter.model_fields.keys() - {"v", "among"}
+    api.get("/api/streams", **given, order="oldest", limit=512, cursor=9, offset=10**6)
     api.get("/api/streams")
     asked, plain = coordinator.operations_asked("streams")
-    assert asked["filter"] == given | {"v": SCHEMA_VERSION}
+    assert asked["filter"] == given | {"v": SCHEMA_VERSION, "among": None}
     assert (asked["order"], asked["limit"], asked["cursor"]) == ("oldest", 512, 9)
+    assert asked["offset"] == 10**6
     assert plain["filter"] == StreamFilter().model_dump()
     assert (plain["order"], plain["limit"], plain["cursor"]) == ("newest", 100, None)
+    assert plain["offset"] == 0
+    api.get("/api/streams/timeline", **given, buckets=7)
+    api.get("/api/streams/facets", **given)
+    (timeline,), (facets,) = map(coordinator.operations_asked, ("timeline", "facets"))
+    assert timeline == {"v": SCHEMA_VERSION, "filter": asked["filter"], "buckets": 7}
+    assert facets == {"v": SCHEMA_VERSION, "filter": asked["filter"]}
 
 
 def test_blank_and_unknown_parameters_are_no_filters(
@@ -241,12 +260,29 @@ def test_blank_and_unknown_parameters_are_no_filters(
         ("only_favorites", "perhaps"),
         ("min_bytes", "-1"),
         ("since_us", "9223372036854775807"),
+        ("offset", "-1"),
+        ("search", "everything"),
     ],
 )
 def test_bad_values_name_their_field(alone: Api, field: str, value: str) -> None:
     error = alone.error("/api/streams", 400, **{field: value})
     assert error["code"] == "bad_value"
     assert field in error["message"]
+
+
+def test_overviews(api: Api, coordinator: FakeCoordinator) -> None:
+    timeline = api.get("/api/streams/timeline")
+    models.Timeline.model_validate(timeline)
+    assert timeline["streams"] == [0, 3]
+    facets = api.get("/api/streams/facets")
+    models.Facets.model_validate(facets)
+    assert facets["total"] == 3
+    assert coordinator.operations_asked("stream") == []  # they were not taken for ids
+    for buckets in ("0", "513", "some"):
+        error = api.error("/api/streams/timeline", 400, buckets=buckets)
+        assert error["message"].startswith("buckets:")
+    error = api.error("/api/streams/facets", 400, port="65536")
+    assert error["message"].startswith("port:")
 
 
 def test_a_refusal_of_the_coordinator_is_passed_on(api: Api, coordinator: FakeCoordinator) -> None:
@@ -781,6 +817,8 @@ def test_openapi_names_every_route_and_only_the_one_error(alone: Api) -> None:
     assert set(schema["paths"]) == {
         "/api/health",
         "/api/streams",
+        "/api/streams/timeline",
+        "/api/streams/facets",
         "/api/streams/{id}",
         "/api/streams/{id}/content",
         "/api/streams/{id}/conversation",

@@ -37,6 +37,7 @@ class SearchedShard(FakeShard):
             "search_start": self._start,
             "search_poll": self._poll,
             "search_cancel": self._cancel,
+            "search_streams": self._streams,
             "matches": self._matches,
         }
 
@@ -54,6 +55,12 @@ class SearchedShard(FakeShard):
     def _cancel(self, args: dict[str, Any]) -> Answer:
         self.cancelled.add(args["search"])
         return self._poll(args | {"after": len(self.found)})
+
+    def _streams(self, args: dict[str, Any]) -> Answer:
+        if args["search"] not in self.begun:
+            return refusal("not_found", "there is no such search"), []
+        ids = {each["stream_id"] for each in self.found}
+        return Reply(result={"ids": np.array(list(ids), "<u8").tobytes()}), []
 
     def _told(self, name: str, after: int) -> Answer:
         hits = self.found[after : after + 3]
@@ -178,6 +185,36 @@ def test_a_shard_that_knows_nothing_or_says_nothing_is_named(api: Api, services:
     assert ["shard 0" in each for each in body["missing"]] == [True]
     services.shards[1].silent = True
     assert api.error(f"/api/search/{name}", 503)["code"] == "shard_unavailable"
+
+
+LISTS = ("/api/streams", "/api/streams/timeline", "/api/streams/facets")
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_search_is_a_filter(api: Api, services: Services, path: str) -> None:
+    name = begin(api)["search_id"]
+    services.coordinator.asked.clear()
+    api.get(path, search=name, port=80)
+    asked = services.coordinator.operations_asked(path.rpartition("/")[2])[0]["filter"]
+    assert asked["port"] == 80
+    assert sorted(np.frombuffer(asked["among"], "<u8").tolist()) == [1, 17]
+    del services.shards[1].begun[name]
+    api.get(path, search=name)
+    asked = services.coordinator.operations_asked(path.rpartition("/")[2])[1]["filter"]
+    assert np.frombuffer(asked["among"], "<u8").tolist() == [1]
+    error = api.error(path, 404, search="0" * 16)
+    assert error["code"] == "not_found"
+    assert api.error(path, 400, search="xyz")["message"].startswith("search:")
+
+
+def test_a_shard_that_is_silent_leaves_time_for_the_list(api: Api, services: Services) -> None:
+    name = begin(api)["search_id"]
+    services.shards[0].silent = True
+    api.get("/api/streams", search=name)
+    (asked,) = services.coordinator.operations_asked("streams")
+    assert np.frombuffer(asked["filter"]["among"], "<u8").tolist() == [17]
+    services.coordinator.shard_indices = []
+    assert api.error("/api/streams", 404, search=name)["code"] == "not_found"
 
 
 @pytest.mark.parametrize(

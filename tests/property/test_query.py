@@ -174,6 +174,59 @@ def test_a_filter_gives_what_a_loop_over_the_rows_gives(
 
 
 @settings(deadline=None)
+@given(
+    st.lists(rows(), max_size=9),
+    filters,
+    st.sampled_from(("newest", "oldest")),
+    optional(st.integers(0, 11)),
+    st.integers(0, 11),
+    st.integers(1, 4),
+)
+def test_a_page_can_begin_anywhere(
+    streams: list[dict[str, Any]],
+    given_filter: dict[str, Any],
+    order: Any,
+    cursor: int | None,
+    offset: int,
+    limit: int,
+) -> None:
+    inventory, wanted = filled(streams), StreamFilter(**given_filter)
+    shown = numbers(inventory, wanted, order, 512)
+    page = queries(inventory).page(
+        StreamsQuery(filter=wanted, order=order, limit=limit, cursor=cursor, offset=offset)
+    )
+    passed = [
+        cursor is not None and (number >= cursor if order == "newest" else number <= cursor)
+        for number in shown
+    ]
+    begin = min(sum(passed) + offset, len(shown))
+    assert inventory.number[page.slots].tolist() == shown[begin : begin + limit]
+    assert page.before == begin
+    assert (page.next_cursor is None) == (begin + limit >= len(shown))
+
+
+@given(
+    st.lists(rows(), max_size=9),
+    st.lists(st.one_of(st.integers(1, 9), st.integers(0, 2**64 - 1)), max_size=12),
+    optional(st.sampled_from(list(PROTOCOLS.values()))),
+)
+def test_streams_that_are_named(
+    streams: list[dict[str, Any]], named: list[int], protocol: str | None
+) -> None:
+    inventory = filled(streams)
+    ids = inventory.columns["stream_id"][: inventory.used].tolist()
+    wanted_ids = [ids[at - 1] if 1 <= at <= len(ids) else at for at in named]
+    among = np.array(wanted_ids, "<u8").tobytes()
+    wanted = StreamFilter(among=among, protocol=protocol, include_hidden=True)
+    expected = [
+        i
+        for i, row in enumerate(streams, 1)
+        if ids[i - 1] in wanted_ids and protocol in (None, PROTOCOLS[row["proto"]])
+    ]
+    assert numbers(inventory, wanted, "oldest", 4) == expected
+
+
+@settings(deadline=None)
 @given(st.lists(rows(), min_size=2, max_size=8), rows(), st.integers(1, 4))
 def test_a_page_stays_where_it_is_when_streams_come_in(
     streams: list[dict[str, Any]], late: dict[str, Any], limit: int

@@ -58,8 +58,11 @@ def test_every_field_of_a_row() -> None:
         content_kind=[[1, 1, 3]],
         shard=2,
     )
-    assert render(row, b"GET / HTTP/1.1\r\nHost: x\r\n", b"\x00\xff", favorite=1, hidden=1) == {
+    assert render(
+        row, b"GET / HTTP/1.1\r\nHost: x\r\n", b"\x00\xff", number=7, favorite=1, hidden=1
+    ) == {
         "stream_id_hex": "0000000000000abc",
+        "number": 7,
         "shard": 2,
         "protocol": "tcp",
         "endpoint_a": {"addr": "10.0.0.1", "port": 40000},

@@ -88,13 +88,53 @@ def test_streams_come_as_columns(peer: Peer) -> None:
     events["stream_id"], events["row"], events["family"] = (1, 2, 1 << 63), (1, 2, 3), 4
     peer.inventory.merge(0, events)
     result, (rows, view, previews) = peer.ask("streams", limit=2, filter={"addr": "0.0.0.0/0"})
-    assert result == {"count": 2, "total": 3, "hidden": 0, "next_cursor": 2, "extras": []}
+    assert result == {
+        "count": 2, "total": 3, "hidden": 0, "before": 0, "next_cursor": 2, "extras": [],
+    }  # fmt: skip
     assert np.frombuffer(rows, EVENT)["stream_id"].tolist() == [1 << 63, 2]
     assert np.frombuffer(view, VIEW)["number"].tolist() == [3, 2]
     assert len(previews) == 2 * 2 * PREVIEW_BYTES
+    result, (_, view, _) = peer.ask("streams", limit=2, cursor=3, offset=1)
+    assert (result["count"], result["before"], result["next_cursor"]) == (1, 2, None)
+    assert np.frombuffer(view, VIEW)["number"].tolist() == [1]
     result, (rows, _, _) = peer.ask("stream", stream_id=1 << 63)
     assert result["count"] == 1
     assert np.frombuffer(rows, EVENT)["stream_id"].tolist() == [1 << 63]
+
+
+def test_overviews_of_some_streams(peer: Peer) -> None:
+    events = np.zeros(3, EVENT)
+    events["stream_id"], events["row"], events["port_a"] = (1, 2, 3), (1, 2, 3), (80, 80, 53)
+    events["first_ns"] = (0, 10**9, 2 * 10**9)
+    peer.inventory.merge(0, events)
+    among = np.array([1, 3, 99], "<u8").tobytes()
+    timeline, _ = peer.ask("timeline", filter={"among": among}, buckets=3)
+    assert (timeline["start_us"], timeline["bucket_us"]) == (0, 1_000_000)
+    assert timeline["streams"] == [1, 0, 1]
+    facets, _ = peer.ask("facets", filter={"among": among, "port": 80})
+    assert (facets["total"], facets["services"][0]["name"]) == (1, "unknown")
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 512])
+def test_times_that_no_capture_has(peer: Peer, buckets: int) -> None:
+    events = np.zeros(3, EVENT)
+    events["stream_id"], events["row"] = (1, 2, 3), (1, 2, 3)
+    events["first_ns"] = (-5, 0, (1 << 63) - 1)
+    events["last_ns"] = (1 << 63) - 1
+    peer.inventory.merge(0, events)
+    wide = {"since_us": -(1 << 63), "until_us": (1 << 63) - 1}
+    for one in ({}, wide, {"since_us": wide["until_us"]}):
+        timeline, _ = peer.ask("timeline", filter=one, buckets=buckets)
+        assert timeline["earlier"] + sum(timeline["streams"]) == 3
+        assert peer.ask("facets", filter=one)[0]["total"] == 3
+    assert peer.ask("timeline", filter=wide)[0]["earlier"] == 1  # it began before 1970
+
+
+def test_an_empty_inventory_has_empty_overviews(peer: Peer) -> None:
+    timeline, _ = peer.ask("timeline")
+    assert (timeline["streams"], timeline["matches"], timeline["earlier"]) == ([0], [], 0)
+    facets, _ = peer.ask("facets")
+    assert (facets["total"], facets["services"], facets["tags"]) == (0, [], [])
 
 
 def test_a_stream_that_is_not_there_is_an_empty_answer(peer: Peer) -> None:
@@ -114,6 +154,10 @@ def test_deltas_are_read_from_a_cursor(peer: Peer) -> None:
         ("streams", {"filter": {"protocol": "sctp"}}, "bad_value: protocol 'sctp' is not known"),
         ("streams", {"filter": {"port": 70000}}, "bad_value: filter.port 70000"),
         ("streams", {"filter": {"prot": "tcp"}}, "bad_value: filter.prot 'tcp'"),
+        ("streams", {"filter": {"among": b"123"}}, "bad_value: among: these bytes are no list"),
+        ("streams", {"offset": -1}, "bad_value: offset -1"),
+        ("timeline", {"buckets": 513}, "bad_value: buckets 513"),
+        ("facets", {"buckets": 1}, "bad_value: buckets"),
         ("streams", {"limit": 513}, "less than or equal to 512"),
         ("streams", {"order": "random"}, "'newest' or 'oldest'"),
         ("stream", {}, "bad_value: stream_id"),
@@ -154,6 +198,8 @@ operations = st.sampled_from(
         "streams",
         "stream",
         "deltas",
+        "timeline",
+        "facets",
         "select_rows",
         "annotate",
         "patterns",

@@ -13,6 +13,7 @@ from shared.schema import (
     ConversationQuery,
     Credit,
     EventsHeader,
+    FacetsQuery,
     Message,
     MessageFilter,
     MessageSearch,
@@ -28,6 +29,7 @@ from shared.schema import (
     SourceReport,
     StreamFilter,
     StreamsQuery,
+    TimelineQuery,
     unpack,
 )
 
@@ -54,6 +56,9 @@ MESSAGES: list[Message] = [
     Reply(result={"status": "ok"}),
     Reply(error=Refusal(code="not_found", message="no such stream", hint="list them")),
     StreamsQuery(filter=StreamFilter(protocol="tcp", port=80), order="oldest", limit=5, cursor=9),
+    StreamsQuery(filter=StreamFilter(among=b"\1" * 16), offset=1_000_000),
+    TimelineQuery(filter=StreamFilter(since_us=-3), buckets=512),
+    FacetsQuery(filter=StreamFilter(tag="seen")),
     ContentQuery(stream_id=1, row=2, direction=1, start=3, len=4),
     ConversationQuery(stream_id=1, row=2, after=[3, 4]),
     MessagesQuery(stream_id=1, row=2, first=3, limit=4),

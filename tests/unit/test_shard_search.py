@@ -108,6 +108,36 @@ def test_a_search_that_nobody_polls_ends() -> None:
     assert result["trouble"] == "nobody asked for its hits"
 
 
+def test_the_streams_in_which_there_are_hits_each_once() -> None:
+    run = ShardRun(small())
+    for i, octets in enumerate((b"x and x", b"none", b"x")):
+        run.take([said(octets, 40000 + i)])
+    searches = run.worker.searches
+    searches.start(start("x"))
+    assert searches.streams("s") == b""
+    while searches.work(1):
+        pass
+    found = np.frombuffer(searches.streams("s"), "<u8").tolist()
+    opened = [int(event["stream_id"]) for event in run.events(EVENT_OPEN)]
+    assert sorted(found) == sorted([opened[0], opened[2]])
+    with pytest.raises(KeyError):
+        searches.streams("other")
+
+
+def test_who_asks_for_the_streams_keeps_a_search_going() -> None:
+    now = [0.0]
+    run = ShardRun(small())
+    run.take([said(b"x")])
+    searches = Searches(run.worker.patterns, lambda: now[0])
+    searches.start(start("x"))
+    now[0] = UNPOLLED_S - 1
+    searches.streams("s")
+    now[0] = UNPOLLED_S + 1
+    while searches.work(1):
+        pass
+    assert not searches.poll("s", 0)["cancelled"]
+
+
 def test_there_are_so_many_searches() -> None:
     run = ShardRun(small())
     run.take([said(b"x")])
@@ -159,7 +189,9 @@ def test_requests() -> None:
         pass
     reply, _ = ask("search_poll", search="s")
     assert [hit["start"] for hit in reply.result["hits"]] == [14]
-    for op in ("search_poll", "search_cancel"):
+    reply, _ = ask("search_streams", search="s")
+    assert reply.result == {"ids": ref["stream_id"].to_bytes(8, "little")}
+    for op in ("search_poll", "search_cancel", "search_streams"):
         reply, _ = ask(op, search="other")
         assert reply.error is not None
         assert reply.error.code == "not_found"
