@@ -1,5 +1,9 @@
-"""`/api/openapi.json`: what FastAPI derives from the routes, said the way this API means it."""
+"""`/api/openapi.json`: what FastAPI derives from the routes, said the way this API means it.
 
+`python -m services.api.openapi` prints it; the UI's types are made of that (`make ui-schema`).
+"""
+
+import json
 from typing import Any
 
 from fastapi import FastAPI
@@ -30,3 +34,15 @@ def _describe(parameter: Schema) -> None:
         parameter["schema"].update(kept[0])
     elif choices:
         parameter["schema"]["anyOf"] = kept
+
+
+def printed() -> str:
+    """The description of this API, in one order, so that a change of it is a small difference."""
+    from services.api.app import create_app
+    from shared.settings import Settings
+
+    return json.dumps(create_app(Settings()).openapi(), indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    print(printed(), end="")

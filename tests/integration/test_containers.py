@@ -5,6 +5,7 @@ Needs an engine with compose v2 and the base image; skips with the reason where 
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -50,7 +51,7 @@ class Stack:
         for name in ("docker-compose.yml", ".dockerignore", "requirements.lock"):
             shutil.copy(ROOT / name, folder / name)
         for name in ("services", "shared"):
-            ignored = shutil.ignore_patterns("__pycache__")
+            ignored = shutil.ignore_patterns("__pycache__", "node_modules")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         (folder / "pcaps").mkdir()
 
@@ -163,6 +164,18 @@ def test_a_killed_shard_is_named_and_the_others_go_on(analysed: Stack) -> None:
     assert caught.value.code == 503
     assert "shard" in json.load(caught.value)["error"]["message"]
     assert get("/api/health")["totals"]["streams"] == 159
+
+
+def test_the_api_has_the_ui(analysed: Stack) -> None:
+    wait_completed()
+    with urllib.request.urlopen(f"{URL}/", timeout=5) as reply:  # without the token
+        page = reply.read().decode()
+    assert '<div id="app">' in page
+    [script] = re.findall(r'src="(/assets/[^"]+[.]js)"', page)
+    with urllib.request.urlopen(URL + script, timeout=5) as reply:
+        assert len(reply.read()) > 10_000
+    site = "/opt/flowmate/lib/python3.13/site-packages/services/api"
+    assert "ui" not in analysed.compose("exec", "api", "ls", site).split()  # none of its sources
 
 
 def test_the_image_is_small(stack: Stack) -> None:
