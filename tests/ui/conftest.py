@@ -42,7 +42,7 @@ def missing(what: str, remedy: str) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """For one file only: Playwright's event loop is in the way of whoever needs one of their own."""
+    """For one file only: Playwright's event loop is in the way of whoever needs their own."""
     chromium = os.environ.get("FLOWMATE_CHROMIUM") or shutil.which("chromium")
     if chromium is None:
         missing("no Chromium", "apt-get install chromium, or set FLOWMATE_CHROMIUM")

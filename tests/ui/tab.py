@@ -10,9 +10,9 @@ from playwright.sync_api import (
     ConsoleMessage,
     Locator,
     Page,
-    TimeoutError,
     expect,
 )
+from playwright.sync_api import Error as BrowserError
 
 WAIT_MS = 10_000
 # what the content security policy stopped is told to the page
@@ -89,7 +89,7 @@ class Tab:
         script = "([name, value]) => new URLSearchParams(location.search).get(name) === value"
         try:
             self.wait(script, [name, value])
-        except TimeoutError:
+        except BrowserError:
             raise AssertionError(f"{name} is not {value!r} in {self.page.url}") from None
 
     @property

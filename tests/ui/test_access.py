@@ -21,10 +21,7 @@ VIEWS: list[dict[str, Any]] = [
         for tab in ("conversation", "messages", "matches", "raw", "packets")
     ),
     {"stream": True, "mode": "hex"},
-    *(
-        {"panel": panel}
-        for panel in ("patterns", "profiles", "rules", "search", "status", "help")
-    ),
+    *({"panel": panel} for panel in ("patterns", "profiles", "rules", "search", "status", "help")),
 ]
 
 
@@ -41,7 +38,9 @@ def talk(site: Served) -> str:
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: " ".join(f"{k}={v}" for k, v in view.items()))
+@pytest.mark.parametrize(
+    "view", VIEWS, ids=lambda view: " ".join(f"{k}={v}" for k, v in view.items())
+)
 def test_a_view(
     site: Served, open_tab: Open, axe: str, talk: str, view: dict[str, Any], theme: str
 ) -> None:

@@ -34,7 +34,8 @@ def test_a_policy_violation_would_be_seen(site: Served, open_tab: Open) -> None:
     tab = open_tab(site)
     tab.expect_trouble("Content Security Policy")
     tab.page.evaluate(
-        "document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))"
+        "document.body.append(Object.assign(document.createElement('script'),"
+        " {text: 'window.ran = 1'}))"
     )
     tab.wait("() => window.__violations.length > 0")
     assert tab.page.evaluate("window.ran") is None

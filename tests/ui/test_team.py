@@ -87,7 +87,9 @@ def test_a_pattern(site: Served, pair: tuple[Tab, Tab]) -> None:
     def steps() -> Iterator[tuple[Callable[[], object], Callable[[], object]]]:
         for number in range(TRIES):
             name = f"tea {number}"
-            mine.page.evaluate("() => document.querySelector('[aria-label=\"edit patterns\"]').click()")
+            mine.page.evaluate(
+                "() => document.querySelector('[aria-label=\"edit patterns\"]').click()"
+            )
             mine.dialog.get_by_role("button", name="add a pattern").click()
             mine.dialog.get_by_label("name", exact=True).fill(name)
             mine.dialog.get_by_label("value", exact=True).fill("tea")
