@@ -110,6 +110,7 @@ def served(
     folder: Path,
     env: dict[str, str] | None = None,
     stdin: Any = subprocess.DEVNULL,
+    token: str = "",
 ) -> Iterator[Served]:
     """A run with the API on; stopped at the end whatever happens."""
     port = free_port()
@@ -118,12 +119,14 @@ def served(
         process = subprocess.Popen(
             [COMMAND, *map(str, arguments), "--api-listen", f"127.0.0.1:{port}"],
             cwd=folder,
-            env=environ(env),
+            env=environ((env or {}) | ({"FLOWMATE_API_TOKEN": token} if token else {})),
             stdin=stdin,
             stdout=subprocess.DEVNULL,
             stderr=errors,
         )
     run = Served(process, port, log)
+    if token:
+        run.client.headers["Authorization"] = f"Bearer {token}"
     try:
         run.wait_up()
         yield run

@@ -48,23 +48,25 @@ export function App() {
         <Timeline />
         <Rail />
         <StreamList />
-        <Resizer
-          name="the rail"
-          className="rail-edge"
-          width={railWidth}
-          {...RAIL_PX}
-          resized={(width) => prefs.change({ railWidth: width })}
-        />
-        {stream !== null && (
+        <section className="edges" aria-label="Widths">
           <Resizer
-            name="the inspector"
-            className="inspector-edge"
-            width={inspectorWidth}
-            {...INSPECTOR_PX}
-            fromRight
-            resized={(width) => prefs.change({ inspectorWidth: width })}
+            name="the rail"
+            className="rail-edge"
+            width={railWidth}
+            {...RAIL_PX}
+            resized={(width) => prefs.change({ railWidth: width })}
           />
-        )}
+          {stream !== null && (
+            <Resizer
+              name="the inspector"
+              className="inspector-edge"
+              width={inspectorWidth}
+              {...INSPECTOR_PX}
+              fromRight
+              resized={(width) => prefs.change({ inspectorWidth: width })}
+            />
+          )}
+        </section>
         {stream !== null && <Inspector key={stream} id={stream} />}
         <StatusBar />
       </div>

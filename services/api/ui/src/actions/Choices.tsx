@@ -2,7 +2,8 @@
 
 import { useRef, type KeyboardEvent } from "react";
 
-import { Modal } from "./Modal";
+import { Dialog } from "../panels/Dialog";
+import "./actions.css";
 
 export interface Choice {
   title: string;
@@ -36,13 +37,14 @@ export function Choices({ title, choices, onClose }: Props) {
     event.preventDefault();
   };
   return (
-    <Modal title={title} onClose={onClose}>
+    <Dialog title={title} size="small" onClose={onClose}>
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- its buttons are */}
       <ul ref={list} className="choices" onKeyDown={press}>
         {choices.map((choice, i) => (
           <li key={choice.title}>
             <button
               type="button"
+              data-first
               disabled={choice.not !== undefined}
               onClick={() => choose(choice)}
             >
@@ -54,6 +56,6 @@ export function Choices({ title, choices, onClose }: Props) {
         ))}
       </ul>
       {choices.length === 0 && <p className="muted">There is nothing to choose.</p>}
-    </Modal>
+    </Dialog>
   );
 }

@@ -9,8 +9,9 @@ import { visible, visibleLine } from "../format/visible";
 import { asText } from "../inspector/octets/text";
 import { toHex } from "../inspector/octets/hex";
 import { sentenceOf, useSay } from "../notices/NoticeProvider";
+import { Dialog } from "../panels/Dialog";
+import "./actions.css";
 import { regexOf } from "./literals";
-import { Modal } from "./Modal";
 
 type Kind = Pattern["kind"];
 type Direction = Pattern["direction"];
@@ -65,8 +66,8 @@ export function PatternDialog({ octets, decoded, onClose }: Props) {
     }
   };
   return (
-    <Modal title="Add a pattern" onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
+    <Dialog title="Add a pattern" size="small" onClose={onClose}>
+      <form className="picked-pattern" onSubmit={(event) => void submit(event)}>
         <span>as</span>
         <span className="row" role="radiogroup" aria-label="kind">
           {KINDS.map((each) => (
@@ -74,6 +75,7 @@ export function PatternDialog({ octets, decoded, onClose }: Props) {
               <input
                 type="radio"
                 name="kind"
+                data-first={kind === each.kind || undefined}
                 checked={kind === each.kind}
                 disabled={values[each.kind] === null}
                 onChange={() => setKind(each.kind)}
@@ -144,7 +146,7 @@ export function PatternDialog({ octets, decoded, onClose }: Props) {
           <button type="submit">add</button>
         </span>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

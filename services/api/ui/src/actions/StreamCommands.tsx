@@ -11,6 +11,7 @@ import type { Picked } from "../inspector/octets/columns";
 import { currentSelection, picked } from "../inspector/picked";
 import { useCommands } from "../keys/useCommands";
 import { sentenceOf, useSay } from "../notices/NoticeProvider";
+import { formatFind } from "../view/find";
 import { currentView, go } from "../view/useView";
 import type { ListedStream } from "./cached";
 import { Choices, type Choice } from "./Choices";
@@ -64,9 +65,9 @@ export function StreamCommands({ stream }: { stream: ListedStream }) {
       const wanted = selection && wantedOf(selection.octets);
       if (selection === null) throw new Error("select something first");
       if (wanted === null) throw new Error("the selection is too long");
-      const json = { ...wanted, direction: "any" };
+      const json = { ...wanted, direction: "any" as const };
       const begun = await request<Schemas["SearchBegun"]>("/api/search", { method: "POST", json });
-      go({ search: begun.search_id, panel: "search" }, { push: true });
+      go({ search: begun.search_id, find: formatFind(json), panel: "search" }, { push: true });
       return begun.missing.length > 0
         ? `searching; not in ${begun.missing.join(", ")}`
         : "searching everywhere";

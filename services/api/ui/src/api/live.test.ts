@@ -1,6 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { events, parseBlock } from "./live";
+import { events, follow, parseBlock, type Listener } from "./live";
 
 const FEED = [
   ": hello\n\n",
@@ -64,4 +64,60 @@ describe("parseBlock", () => {
     ["id: five\ndata: x", { id: null, name: "message", data: "x" }],
     ["id: 5\nretry: 3\nunknown: y\ndata: x:y", { id: 5, name: "message", data: "x:y" }],
   ])("%j is %j", (block, event) => expect(parseBlock(block)).toEqual(event));
+});
+
+describe("follow", () => {
+  const listener = {
+    changed: vi.fn<Listener["changed"]>(),
+    missed: vi.fn<Listener["missed"]>(),
+    connected: vi.fn<Listener["connected"]>(),
+    refused: vi.fn<Listener["refused"]>(),
+  };
+  const asked: string[] = [];
+  let say: (text: string) => void;
+
+  /** A server that says what `say` says, and never ends by itself. */
+  function serve(address: string, { signal }: RequestInit): Promise<Response> {
+    asked.push(address);
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start(controller) {
+        say = (text) => controller.enqueue(new TextEncoder().encode(text));
+        signal?.addEventListener("abort", () => controller.error(signal.reason));
+      },
+    });
+    return Promise.resolve(new Response(body));
+  }
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    vi.stubGlobal("fetch", serve);
+    asked.length = 0;
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+    vi.clearAllMocks();
+  });
+
+  it("gives up a connection that has gone silent, and goes on after what it heard last", async () => {
+    const stop = follow(listener);
+    await vi.advanceTimersByTimeAsync(0);
+    say('id: 7\ndata: {"kind":"stats"}\n\n');
+    await vi.advanceTimersByTimeAsync(39_000);
+    expect(listener.connected.mock.calls).toEqual([[true]]);
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(listener.connected.mock.calls).toEqual([[true], [false], [true]]);
+    expect(asked).toEqual(["/api/live/events", "/api/live/events?cursor=7"]);
+    stop();
+  });
+
+  it("stays with one whose server says that it is still there", async () => {
+    const stop = follow(listener);
+    for (let i = 0; i < 8; i++) {
+      await vi.advanceTimersByTimeAsync(15_000);
+      say(": still here\n\n");
+    }
+    expect(asked).toHaveLength(1);
+    stop();
+  });
 });

@@ -20,6 +20,7 @@ export interface Listener {
 }
 
 const RETRY_MS = 1000;
+const SILENT_MS = 40_000; // the server says something every 15 s
 
 /** Starts following; the answer stops it. Read through fetch, which can send the token. */
 export function follow(listener: Listener): () => void {
@@ -32,12 +33,14 @@ async function run(listener: Listener, signal: AbortSignal): Promise<void> {
   let cursor: number | null = null;
   let first = true;
   while (!stopped(signal)) {
+    const watch = new Watch(signal);
     try {
-      const response = await send("/api/live/events", { params: { cursor }, signal });
+      const params = { cursor };
+      const response = await send("/api/live/events", { params, signal: watch.signal });
       listener.connected(true);
       if (!first && cursor === null) listener.missed();
       first = false;
-      for await (const event of events(response)) {
+      for await (const event of events(response, () => watch.heard())) {
         if (event.id !== null) cursor = event.id;
         if (event.name === "missed") listener.missed();
         else listener.changed([JSON.parse(event.data) as Delta]);
@@ -47,10 +50,33 @@ async function run(listener: Listener, signal: AbortSignal): Promise<void> {
         listener.refused(error);
         return;
       }
+    } finally {
+      watch.end();
     }
     if (stopped(signal)) return;
     listener.connected(false);
     await new Promise((done) => setTimeout(done, RETRY_MS));
+  }
+}
+
+/** Gives a connection up that is silent: it is dead, and nobody may ever say so. */
+class Watch {
+  private readonly silence = new AbortController();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  readonly signal: AbortSignal;
+
+  constructor(stop: AbortSignal) {
+    this.signal = AbortSignal.any([stop, this.silence.signal]);
+    this.heard();
+  }
+
+  heard(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.silence.abort(), SILENT_MS);
+  }
+
+  end(): void {
+    clearTimeout(this.timer);
   }
 }
 
@@ -69,13 +95,17 @@ interface ServerEvent {
 }
 
 /** Server-sent events of a body (HTML standard, 9.2.6), as this API writes them. */
-export async function* events(response: Response): AsyncGenerator<ServerEvent> {
+export async function* events(
+  response: Response,
+  heard: () => void = () => undefined,
+): AsyncGenerator<ServerEvent> {
   if (response.body === null) return;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
+    heard();
     text += value;
     const blocks = text.split("\n\n");
     text = blocks.pop() ?? "";

@@ -2,14 +2,8 @@
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 
-import {
-  request,
-  type Health,
-  type Params,
-  type Pattern,
-  type Schemas,
-  type Stream,
-} from "./client";
+import type { HealthDocument } from "../status/health";
+import { request, type Params, type Schemas, type Stream } from "./client";
 import { keys } from "./keys";
 import type { StreamParams } from "../view/filter";
 
@@ -50,23 +44,31 @@ export interface Buckets {
 export type Profile = Schemas["KnownProfile"];
 
 const DAY_STALE_MS = 60_000;
+/** Numbers of a run are not told by changes alone; who shows them asks so often. */
+export const HEALTH_MS = 2000;
 
 export const healthQuery = () =>
   queryOptions({
     queryKey: keys.health,
-    queryFn: ({ signal }) => request<Health>("/api/health", { signal }),
+    queryFn: ({ signal }) => request<HealthDocument>("/api/health", { signal }),
   });
 
 export const patternsQuery = () =>
   queryOptions({
     queryKey: keys.patterns,
-    queryFn: ({ signal }) => request<{ patterns: Pattern[] }>("/api/patterns", { signal }),
+    queryFn: ({ signal }) => request<Schemas["PatternList"]>("/api/patterns", { signal }),
   });
 
 export const profilesQuery = () =>
   queryOptions({
     queryKey: keys.profiles,
-    queryFn: ({ signal }) => request<{ profiles: Profile[] }>("/api/profiles", { signal }),
+    queryFn: ({ signal }) => request<Schemas["ProfileList"]>("/api/profiles", { signal }),
+  });
+
+export const hideRulesQuery = () =>
+  queryOptions({
+    queryKey: keys.rules,
+    queryFn: ({ signal }) => request<Schemas["HideRuleList"]>("/api/hide-rules", { signal }),
   });
 
 export const facetsQuery = (params: ListParams) =>

@@ -2,10 +2,10 @@
 
 import { useQuery } from "@tanstack/react-query";
 
-import type { Health } from "../api/client";
 import { healthQuery } from "../api/queries";
 import { run } from "../keys/useCommands";
 import { visibleLine } from "../format/visible";
+import type { HealthDocument, SourceHealth } from "../status/health";
 
 const NAME_MAX = 40;
 const STATES = {
@@ -35,20 +35,20 @@ export function Sources() {
   );
 }
 
-function Failures({ health }: { health: Health }) {
-  const failed = health.sources.filter((source) => source["status"] === "failed").length;
+function Failures({ health }: { health: HealthDocument }) {
+  const failed = health.sources.filter((source) => source.status === "failed").length;
   if (failed === 0 || health.run_status === "failed") return null;
   return <span className="warning"> {failed} failed</span>;
 }
 
-function nameOf({ sources }: Health): string {
+function nameOf({ sources }: HealthDocument): string {
   if (sources.length === 0) return "no source";
   if (sources.length > 1) return `${sources.length} sources`;
-  const name = String(sources[0]?.["name"]);
+  const name = sources[0]?.name ?? "";
   const short = name.slice(name.lastIndexOf("/") + 1) || name;
   return visibleLine(short.slice(0, NAME_MAX));
 }
 
-function describe(source: Record<string, unknown>): string {
-  return `${visibleLine(String(source["name"]))}: ${String(source["status"])}`;
+function describe(source: SourceHealth): string {
+  return `${visibleLine(source.name)}: ${source.status}`;
 }

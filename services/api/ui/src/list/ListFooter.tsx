@@ -22,7 +22,7 @@ interface Props {
 export function ListFooter({ counts, hiddenShown, index, outside }: Props) {
   const health = useQuery(healthQuery());
   const paused = useFlow().pausedAt !== null;
-  const all = health.data?.budgets["streams"] as number | undefined;
+  const all = health.data?.budgets["streams"];
   const total = counts === null ? "…" : formatCount(counts.total);
   const text = `${total} of ${all === undefined ? "…" : formatCount(Math.max(all, counts?.total ?? 0))}`;
   return (

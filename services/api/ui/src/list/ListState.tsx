@@ -2,10 +2,10 @@
 
 import { useQuery } from "@tanstack/react-query";
 
-import type { Health } from "../api/client";
 import { healthQuery } from "../api/queries";
 import { visibleLine } from "../format/visible";
 import { sentenceOf } from "../notices/NoticeProvider";
+import { sentenceOfFailed, type HealthDocument } from "../status/health";
 import type { Filter } from "../view/filter";
 import { useView } from "../view/useView";
 import { searchBegun } from "../view/contentSearch";
@@ -73,23 +73,17 @@ function NoSource() {
   );
 }
 
-function Failed({ health }: { health: Health }) {
+function Failed({ health }: { health: HealthDocument }) {
   return (
     <div className="state" role="alert">
       <h2 className="warning">The run failed</h2>
       <ul>
         {health.sources.map((source) => (
-          <li key={String(source["name"])}>
-            <bdi className="mono">{visibleLine(String(source["name"]))}</bdi>: {reasonOf(source)}
+          <li key={source.name}>
+            <bdi className="mono">{visibleLine(sentenceOfFailed(source))}</bdi>
           </li>
         ))}
       </ul>
     </div>
   );
-}
-
-function reasonOf(source: Record<string, unknown>): string {
-  const problems = source["problems"] as { reason?: string }[] | undefined;
-  const reasons = problems?.map(({ reason }) => visibleLine(reason ?? "")).filter(Boolean);
-  return reasons?.join("; ") || String(source["status"]);
 }

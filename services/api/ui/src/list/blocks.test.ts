@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { expect, it } from "vitest";
 
-import { anchorBlocks, blockQuery, blocksOf, changeRow, type Block } from "./blocks";
+import { anchorBlocks, blockQuery, blocksOf, type Block } from "./blocks";
 import type { Row } from "./row";
 
 const ALL = { params: {}, order: "newest" } as const;
@@ -31,16 +31,4 @@ it("the anchored list begins with what the live one has read, and with nothing o
   anchorBlocks(client, ALL, 9);
   expect(client.getQueryData(blockQuery(ALL, 9, 0).queryKey)?.rows[0]?.stream_id_hex).toBe("a");
   expect(client.getQueryData(blockQuery(HTTP, 9, 0).queryKey)).toBeUndefined();
-});
-
-it("a row is changed in every list that has it; others stay the same objects", () => {
-  const client = new QueryClient();
-  const other = block("b");
-  client.setQueryData(blockQuery(ALL, null, 0).queryKey, block("a"));
-  client.setQueryData(blockQuery(HTTP, 4, 2).queryKey, block("a"));
-  client.setQueryData(blockQuery(HTTP, null, 0).queryKey, other);
-  changeRow(client, "a", { favorite: true });
-  expect(client.getQueryData(blockQuery(ALL, null, 0).queryKey)?.rows[0]?.favorite).toBe(true);
-  expect(client.getQueryData(blockQuery(HTTP, 4, 2).queryKey)?.rows[0]?.favorite).toBe(true);
-  expect(client.getQueryData(blockQuery(HTTP, null, 0).queryKey)).toBe(other);
 });

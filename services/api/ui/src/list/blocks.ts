@@ -77,12 +77,3 @@ export function forgetBlocks(client: QueryClient): void {
   idle.sort((a, b) => b.state.dataUpdatedAt - a.state.dataUpdatedAt);
   for (const query of idle.slice(BLOCKS_KEPT)) cache.remove(query);
 }
-
-/** Change a stream's row wherever it is kept. */
-export function changeRow(client: QueryClient, id: string, change: Partial<Row>): void {
-  client.setQueriesData<Block>({ queryKey: BLOCK }, (block) => {
-    if (!block?.rows.some((row) => row.stream_id_hex === id)) return block;
-    const rows = block.rows.map((row) => (row.stream_id_hex === id ? { ...row, ...change } : row));
-    return { ...block, rows };
-  });
-}

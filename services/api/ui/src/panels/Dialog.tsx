@@ -26,7 +26,7 @@ export function Dialog({ title, onClose, size = "wide", children }: Props) {
     const dialog = element.current;
     if (dialog === null) return;
     dialog.showModal();
-    const first = ["[data-first]", "h2"].map((of) => dialog.querySelector<HTMLElement>(of));
+    const first = ["[data-first]:enabled", "h2"].map((of) => dialog.querySelector<HTMLElement>(of));
     first.find((element) => element !== null)?.focus();
     return () => dialog.close(); // gives the focus back to where it was
   }, []);

@@ -1,7 +1,9 @@
 /** Whether the capture can be trusted: numbers that say what they mean, and open the detail. */
 
+import { useQuery } from "@tanstack/react-query";
+
 import { useLive } from "../api/LiveProvider";
-import { useHealth, usePatterns } from "../api/hooks";
+import { HEALTH_MS, healthQuery, patternsQuery } from "../api/queries";
 import { visibleLine } from "../format/visible";
 import { go } from "../view/useView";
 import { figuresOf, type Figure } from "./figures";
@@ -9,9 +11,9 @@ import "./status.css";
 import { formatAge, useNow } from "./useNow";
 
 export function StatusBar() {
-  const health = useHealth();
-  const patterns = usePatterns();
   const { connected } = useLive();
+  const health = useQuery({ ...healthQuery(), refetchInterval: connected && HEALTH_MS });
+  const patterns = useQuery(patternsQuery());
   const figures = health.data ? figuresOf(health.data, patterns.data?.patterns ?? []) : [];
   return (
     <footer className="status" aria-label="status" data-stale={!connected}>

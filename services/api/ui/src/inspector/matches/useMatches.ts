@@ -3,8 +3,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 
-import { request, type Pattern, type Schemas } from "../../api/client";
+import { request, type Schemas } from "../../api/client";
 import { keys } from "../../api/keys";
+import { patternsQuery } from "../../api/queries";
 import { visibleLine } from "../../format/visible";
 
 export type Match = Schemas["Match"];
@@ -58,10 +59,7 @@ export interface PatternLook {
 
 /** Name and colour of patterns by their numbers. */
 export function usePatterns(): ReadonlyMap<number, PatternLook> {
-  const { data } = useQuery({
-    queryKey: keys.patterns,
-    queryFn: ({ signal }) => request<{ patterns: Pattern[] }>("/api/patterns", { signal }),
-  });
+  const { data } = useQuery(patternsQuery());
   return useMemo(
     () =>
       new Map(

@@ -1,7 +1,9 @@
 /** What is looked for in content, for everybody. */
 
+import { useQuery } from "@tanstack/react-query";
+
 import type { Pattern } from "../../api/client";
-import { usePatterns } from "../../api/hooks";
+import { patternsQuery } from "../../api/queries";
 import { formatCount } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
 import { sentenceOf } from "../../notices/NoticeProvider";
@@ -10,10 +12,10 @@ import { useRowKeys } from "../useRowKeys";
 import { PatternForm } from "./PatternForm";
 import { PatternRow } from "./PatternRow";
 
-const POLL_MS = 1000;
+const POLL_MS = 1000; // how far a pattern is, no change tells
 
 export function PatternsPanel() {
-  const { data, error } = usePatterns({ pollMs: POLL_MS });
+  const { data, error } = useQuery({ ...patternsQuery(), refetchInterval: POLL_MS });
   const { editing, edit, stop } = useEditing<Pattern | "new">();
   const rows = useRowKeys<HTMLTableElement>();
   const patterns = data?.patterns ?? [];

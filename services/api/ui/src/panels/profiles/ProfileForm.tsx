@@ -13,7 +13,7 @@ import { changesOf } from "../changes";
 import { ServicesField } from "../fields/ServicesField";
 import { draftOf, profileOf, type Draft } from "./draft";
 import { HidingList } from "./HidingList";
-import type { Profile } from "./ProfilesPanel";
+import type { Profile } from "../../api/queries";
 
 interface Props {
   /** null for a new one. */

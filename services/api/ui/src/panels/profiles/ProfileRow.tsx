@@ -7,7 +7,7 @@ import { visibleLine } from "../../format/visible";
 import { withTerm } from "../../view/filter";
 import { currentView, go } from "../../view/useView";
 import { DeleteButton } from "../DeleteButton";
-import type { Profile } from "./ProfilesPanel";
+import type { Profile } from "../../api/queries";
 
 const BUILT_IN = new Set(["http", "https", "tls", "dns", "websocket", "binary", "matched"]);
 const SOURCES = { built_in: "built in", file: "file", api: "here" };

@@ -1,7 +1,8 @@
 /** How streams of a kind are told, and how they are best looked at. */
 
-import type { Schemas } from "../../api/client";
-import { usePatterns, useProfiles } from "../../api/hooks";
+import { useQuery } from "@tanstack/react-query";
+
+import { patternsQuery, profilesQuery, type Profile } from "../../api/queries";
 import { visibleLine } from "../../format/visible";
 import { sentenceOf } from "../../notices/NoticeProvider";
 import { useEditing } from "../useEditing";
@@ -9,11 +10,9 @@ import { useRowKeys } from "../useRowKeys";
 import { ProfileForm } from "./ProfileForm";
 import { ProfileRow } from "./ProfileRow";
 
-export type Profile = Schemas["KnownProfile"];
-
 export function ProfilesPanel() {
-  const { data, error } = useProfiles();
-  const patterns = usePatterns().data?.patterns ?? [];
+  const { data, error } = useQuery(profilesQuery());
+  const patterns = useQuery(patternsQuery()).data?.patterns ?? [];
   const { editing, edit, stop } = useEditing<Profile | "new">();
   const rows = useRowKeys<HTMLTableElement>();
   const profiles = data?.profiles ?? [];

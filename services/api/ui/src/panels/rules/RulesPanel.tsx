@@ -5,7 +5,7 @@ import { useId, useState, type SubmitEvent } from "react";
 
 import { request, type StreamPage } from "../../api/client";
 import { keys } from "../../api/keys";
-import { useHideRules, usePatterns } from "../../api/hooks";
+import { hideRulesQuery, patternsQuery } from "../../api/queries";
 import { useTeamChange } from "../../api/useTeamChange";
 import { formatCount } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
@@ -17,8 +17,8 @@ import { useRowKeys } from "../useRowKeys";
 import { RuleRow } from "./RuleRow";
 
 export function RulesPanel() {
-  const { data, error } = useHideRules();
-  const patterns = usePatterns().data?.patterns ?? [];
+  const { data, error } = useQuery(hideRulesQuery());
+  const patterns = useQuery(patternsQuery()).data?.patterns ?? [];
   const rows = useRowKeys<HTMLTableElement>();
   const rules = data?.hide_rules ?? [];
   return (
@@ -82,7 +82,7 @@ function HiddenLine() {
 
 function NewRule() {
   const [hiding, setHiding] = useState<Hiding>({ kind: "service", value: "" });
-  const patterns = usePatterns().data?.patterns ?? [];
+  const patterns = useQuery(patternsQuery()).data?.patterns ?? [];
   const change = useTeamChange(keys.rules, { quiet: true });
   const faultId = useId();
   const submit = (event: SubmitEvent) => {

@@ -5,20 +5,20 @@ import { useState } from "react";
 
 import { request, type Schemas } from "../../api/client";
 import { formatFind, parseFind, type Looked } from "../../view/find";
+import { useFilter } from "../../view/useFilter";
 import { go, useView } from "../../view/useView";
 import { Hits } from "./Hits";
 import { Progress } from "./Progress";
 import "./search.css";
 import { SearchForm } from "./SearchForm";
 import { isForgotten, useFound } from "./useFound";
-import { useSearched } from "./useSearched";
 
 const LIMIT = 1000; // hits of one shard
 const LIMIT_MAX = 10_000;
 
 export function SearchPanel() {
   const { search, find } = useView();
-  const filter = useSearched();
+  const { filter } = useFilter();
   const found = useFound(search);
   const [everywhere, setEverywhere] = useState(false);
   const start = useMutation({

@@ -1,7 +1,9 @@
 /** Whether the capture can be trusted, in full: what was read, what was lost, and why. */
 
+import { useQuery } from "@tanstack/react-query";
+
 import { useLive } from "../../api/LiveProvider";
-import { useHealth } from "../../api/hooks";
+import { healthQuery } from "../../api/queries";
 import { formatDateTime } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
 import { sentenceOf } from "../../notices/NoticeProvider";
@@ -16,7 +18,7 @@ import { Sources } from "./Sources";
 import "./status.css";
 
 export function StatusPanel() {
-  const { data: health, error } = useHealth();
+  const { data: health, error } = useQuery(healthQuery());
   const { connected } = useLive();
   if (!health)
     return <p className="empty">{error ? visibleLine(sentenceOf(error)) : "asking the server"}</p>;
