@@ -81,11 +81,13 @@ def open_tab(browser: Browser) -> Iterator[Open]:
     """`open_tab(site, stream=…)`: a new browser context each time, watched until the test ends."""
     tabs: list[Tab] = []
 
-    def open_one(site: Served, *, options: dict[str, Any] | None = None, **view: Any) -> Tab:
+    def open_one(
+        site: Served, *, options: dict[str, Any] | None = None, load: bool = True, **view: Any
+    ) -> Tab:
         context = browser.new_context(viewport=SIZE, **(options or {}))
         tab = Tab(context, f"http://127.0.0.1:{site.port}")
         tabs.append(tab)
-        return tab.open(**view)
+        return tab.open(**view) if load else tab
 
     yield open_one
     for tab in tabs:

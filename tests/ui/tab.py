@@ -127,5 +127,5 @@ class Tab:
         with suppress(Exception):  # a page that a test closed says nothing any more
             violations = self.violations()
         self.context.close()
-        assert violations == []
-        assert self.troubles == []
+        assert not violations, violations
+        assert not self.troubles, self.troubles

@@ -26,8 +26,9 @@ interface Arrival {
 /** true: the place is not in as much as is read for it. */
 export function useArrival(arrival: Arrival): boolean {
   const { ready, view, talk, state, items, scroller, more, dispatch, scrollTo } = arrival;
-  const { dir, at, len } = view;
-  const wanted = at === null ? null : `${dir}:${at}:${len ?? ""}`;
+  const { dir, at, len, mode, decoder } = view;
+  // in another form turns are of other heights: the place would be out of sight
+  const wanted = at === null ? null : [dir, at, len, mode, decoder].join(":");
   const arrived = useRef<string | null>(null);
   const index = talk === undefined || at === null ? -1 : turnAt(talk.turns, dir, at);
   const missing = talk !== undefined && at !== null && index < 0;
