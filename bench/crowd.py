@@ -105,6 +105,7 @@ class Client:
 
 
 async def crowd(port: int, count: int) -> dict[str, object]:
+    before = resource.getrusage(resource.RUSAGE_SELF)
     clients = [Client(port, number) for number in range(count)]
     tasks = [asyncio.create_task(work) for one in clients for work in (one.follow(), one.read())]
     reader = asyncio.StreamReader()
@@ -124,7 +125,7 @@ async def crowd(port: int, count: int) -> dict[str, object]:
     return {
         "ms": [ms for one in clients for ms in one.ms],
         "counts": dict(sum((one.counts for one in clients), Counter())),
-        "cpu_s": used.ru_utime + used.ru_stime,
+        "cpu_s": used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime,
     }
 
 

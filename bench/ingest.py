@@ -3,8 +3,9 @@
 A run is started with a capture of one packet and an API. When that is read and the clients follow,
 the capture is put where uploads lie, so that every run is warm and its first packet has a moment.
 Packets/s are those from the first of them that the coordinator knows of to the end of the run. The
-clients are a process of their own, on the same cores: what they cost is no work of flowmate's, so
-the share of the cores that they took is told, and left out of the second comparison.
+clients are a process of their own, on the same cores: what they cost is no work of flowmate's. So
+packets/s are compared twice, as they are, and for each core that neither the clients nor other
+programs took.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,12 @@ class Ingest:
         return max(0.0, self.busy_s - ours) / self.seconds
 
     @property
+    def cores_left(self) -> float:
+        """To flowmate: without what other programs and the clients themselves took."""
+        clients = self.crowd["cpu_s"] / self.seconds if self.crowd else 0.0
+        return (os.cpu_count() or 1) - self.others_cores - clients
+
+    @property
     def rate(self) -> float:
         return self.packets / self.seconds
 
@@ -54,6 +62,7 @@ def clients(given: argparse.Namespace) -> list[Waits]:
     warm(given.capture)
     waits = Waits(f"content, API, {given.clients} clients, during ingest")
     alone, crowded = [], []
+    refusals: Counter[str] = Counter()
     for _ in range(given.runs):
         alone.append(ingest(given.capture, given.shards, 0))
         crowded.append(ingest(given.capture, given.shards, given.clients))
@@ -61,8 +70,10 @@ def clients(given: argparse.Namespace) -> list[Waits]:
         waits.ms += found["ms"]
         waits.bytes += found["counts"]["read bytes"]
         reads = {name: n for name, n in found["counts"].items() if name.startswith("reads ")}
+        refusals.update({name: n for name, n in reads.items() if name != "reads 200"})
         waits.refused += sum(reads.values()) - reads.get("reads 200", 0)
     print(told(alone, crowded))
+    print(*(f"{name}: {n}" for name, n in refusals.items()))
     return [waits]
 
 
@@ -80,15 +91,14 @@ def told(alone: list[Ingest], crowded: list[Ingest]) -> str:
             f" | {found['cpu_s']:.2f} | {found['counts'].get('changes', 0):,}"
             f" | {one.others_cores:.2f} |"
         )
-    before = statistics.median(one.rate for one in alone)
-    after = statistics.median(one.rate for one in crowded)
-    taken = statistics.median(
-        one.crowd["cpu_s"] / one.seconds / (os.cpu_count() or 1) for one in crowded if one.crowd
+    median = statistics.median
+    wall = median(c.rate for c in crowded) / median(a.rate for a in alone)
+    left = median(c.rate / c.cores_left for c in crowded) / median(
+        a.rate / a.cores_left for a in alone
     )
     lines += [
         "",
-        f"medians: {after / before:.1%} of the packets/s alone; the clients themselves took"
-        f" {taken:.1%} of the cores, without that {after / before / (1 - taken):.1%}",
+        f"medians: {wall:.1%} of the packets/s alone; {left:.1%} for each core that was left",
     ]
     return "\n".join(lines)
 
