@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("capture", type=Path, metavar="FILE")
     parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--packets", type=int, default=ENDLESS, help="read no more than these")
-    parser.add_argument("--twin-packets", type=int, default=2000)
+    parser.add_argument("--twin-packets", type=int, default=2000, help="0 = without twins")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(argv)
     Chain(Settings()).run(str(given.capture), 20_000)  # loads the kernels
@@ -65,9 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         passes.append(chain.result())
     stages = medians(passes)
     print(stage_table(given.capture.name, stages), flush=True)
-    sample = Sample.of(given.capture, given.twin_packets)
-    twins = [pair(sample) for pair in PAIRS]
-    print(twin_table(twins))
+    twins = []
+    if given.twin_packets:
+        sample = Sample.of(given.capture, given.twin_packets)
+        twins = [pair(sample) for pair in PAIRS]
+        print(twin_table(twins))
     if given.json:
         told = {"file": given.capture.name, "stages": stages, "twins": twins}
         given.json.write_text(json.dumps(told, indent=1) + "\n")

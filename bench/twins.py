@@ -73,7 +73,7 @@ class Sample:
     def events(self) -> NDArray[np.void]:
         """What a shard tells of these packets."""
         told: list[NDArray[np.void]] = []
-        worker = Worker(small_tables(), 0, lambda events, *_: told.append(events.copy()))
+        worker = Worker(small_tables(), 0, lambda batch: told.append(batch.events.copy()))
         worker.take(*self.routed(), int(self.packets["ts_ns"].max()))
         worker.finish()
         return np.concatenate([np.empty(0, EVENT), *told])

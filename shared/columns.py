@@ -188,6 +188,7 @@ Directions = Annotated[NDArray[np.void], "out", DIRECTION]
 # bits of DIRECTION.marks
 SAW_SYN, SAW_FIN, SAW_RST, STARTED, SAW_ACK = 1, 2, 4, 8, 16
 FROM_SYN = 32  # the SYN came before all data: offset 0 is where the direction begins
+SPEAKING = 64  # it spoke last, of a stream without a parser
 # bits of DIRECTION.text
 TEXT_SEEN, TEXT_CONTROL, TEXT_INVALID, TEXT_HEAD = 1, 2, 4, 8  # HEAD: they begin as text
 UTF8_SHIFT = 4
@@ -333,6 +334,7 @@ Messages = Annotated[NDArray[np.void], "in", MESSAGE]
 OutMessages = Annotated[NDArray[np.void], "out", MESSAGE]
 MESSAGE_PROTOCOLS = ("", "http1", "dns", "tls", "websocket", "analyzer")
 (NO_PARSER, HTTP1, DNS_MESSAGES, TLS_RECORDS, WEBSOCKET, ANALYZER) = range(len(MESSAGE_PROTOCOLS))
+TUNNEL = len(MESSAGE_PROTOCOLS)  # only of PARSER: another protocol may begin
 MESSAGE_KINDS = (
     "", "request", "response", "frame", "client_hello", "server_hello", "certificate", "alert",
     "finding",
@@ -369,7 +371,7 @@ PARSER = np.dtype(
         ("open", "<u8", 2),  # 1 + number of the message that is being filled; 0 = none
         ("work", "<u8", 10),
         ("row", "<u4"),  # row in the flow table
-        ("protocol", "u1"),  # index into MESSAGE_PROTOCOLS; NO_PARSER = it gave up
+        ("protocol", "u1"),  # index into MESSAGE_PROTOCOLS, or TUNNEL; NO_PARSER = it gave up
         ("phase", "u1", 2),  # by direction; the protocol names them, 0 at first
         ("pad", "u1"),
     ],

@@ -11,11 +11,7 @@ from shared.columns import SERVICES
 from tests.messages import TCP, Row, Said, conversation, rows
 from tests.reference import tls
 from tests.shard_harness import ShardRun, small
-
-
-def vector(size: int, octets: bytes) -> bytes:
-    return len(octets).to_bytes(size, "big") + octets
-
+from tests.tls_octets import record, vector
 
 VERSIONS = st.sampled_from((0x0304, 0x0303, 0x0300, 0x7F17, 0x7F00, 0x7A7A, 0x0A0A, 0x0203, 0))
 NUMBERS = VERSIONS.map(lambda version: version.to_bytes(2, "big"))
@@ -63,10 +59,6 @@ def handshakes(draw: st.DrawFn) -> bytes:
     kind = draw(st.sampled_from((11, 11, 14, 0, 20, 67, 99, 32)))
     octets = bytes([kind]) + vector(3, draw(st.binary(max_size=60)))
     return octets[:3] + b"\x7f" + octets[4:] if draw(st.integers(0, 15)) == 0 else octets
-
-
-def record(kind: int, octets: bytes, version: bytes = b"\3\3") -> bytes:
-    return bytes([kind]) + version + vector(2, octets)
 
 
 @st.composite

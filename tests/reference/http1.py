@@ -18,6 +18,7 @@ from tests.reference.messages import (
     Log,
     printable,
 )
+from tests.reference.tunnels import Tunnel
 from tests.reference.websocket import Frames
 
 NONE, LENGTH, CHUNKED, CLOSE, UPGRADE = range(5)  # framings
@@ -27,6 +28,11 @@ TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}"  # RFC 9110 §5.6.2; methods are s
 STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] ([0-9]{3})(?: .*)?", re.DOTALL)
 REQUEST_LINE = re.compile(
     rb"(" + TOKEN + rb") (?:.*HTTP/[0-9]\.[0-9]|(?:.* )?HTTP/[0-9]\.)", re.DOTALL
+)
+BARE_LINE = re.compile(  # of a request with a head that names no version
+    rb"(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE"
+    rb"|LOCK|UNLOCK)(?: [/*].*)?",
+    re.DOTALL,
 )
 SIMPLE_LINE = re.compile(rb"GET /[^ ]*", re.DOTALL)
 SPACE = b" \t\r\n"
@@ -56,9 +62,13 @@ class Http1:
         self.sides = Side(), Side()
         self.waiting: list[Found] = []  # requests without answer, or answers that came before
         self.frames: tuple[Frames, Frames] | None = None
+        self.tunnel: Tunnel | None = None
 
     # ------------------------------------------------------------------------------- pieces
     def take(self, side: int, offset: int, octets: bytes) -> None:
+        if self.tunnel:
+            self._follow(self.tunnel, side, offset, octets)
+            return
         if self.frames:
             self.frames[side].take(offset, octets)
             return
@@ -83,7 +93,27 @@ class Http1:
             self._gap(side, mine, late[-1][0] + len(late[-1][1]))
             mine.fed = mine.next
 
+    def _follow(self, tunnel: Tunnel, side: int, offset: int, octets: bytes) -> None:
+        """Another protocol may begin; HTTP begins where the tunnel does."""
+        tunnel.take(side, offset, octets)
+        if tunnel.found == "http":
+            self.tunnel, self.waiting = None, []
+            self.sides = Side(), Side()
+            for mine, at in zip(self.sides, tunnel.fed, strict=True):
+                mine.next = mine.fed = at
+            for one, mine in enumerate(self.sides):
+                turn = tunnel.turns[one]
+                if one == tunnel.side or (turn and not tunnel.judged[one]):
+                    mine.next = mine.fed = turn[0][0] if turn else tunnel.at
+                    mine.phase, mine.late = "start", turn
+            self._go_on(1 - side)
+            self._go_on(side)
+            self.take(side, offset, octets)
+
     def _take(self, side: int, mine: Side, offset: int, octets: bytes) -> None:
+        if self.tunnel:
+            self._follow(self.tunnel, side, offset, octets)
+            return
         if self.frames:
             self.frames[side].take(offset, octets)
             return
@@ -103,6 +133,8 @@ class Http1:
         if self.frames:
             self.frames[side].take(mine.next, mine.data)
             mine.data = b""
+        elif self.tunnel:
+            self._follow(self.tunnel, side, mine.next, mine.data)
         elif mine.phase == "hold":
             mine.late, mine.data = [(mine.next, mine.data)], b""
             mine.fed = mine.next
@@ -139,7 +171,9 @@ class Http1:
         waiting = self.waiting[0] if self.waiting else None
         if STATUS_LINE.fullmatch(line):
             mine.kind, mine.phase = "response", "head"
-        elif REQUEST_LINE.fullmatch(line):
+        elif REQUEST_LINE.fullmatch(line) or (
+            not mine.seen and BARE_LINE.fullmatch(line) and not SIMPLE_LINE.fullmatch(line)
+        ):
             mine.kind, mine.phase = "request", "head"
         elif not mine.seen and SIMPLE_LINE.fullmatch(line):  # HTTP/0.9
             mine.seen, mine.phase = True, "over"
@@ -310,8 +344,13 @@ class Http1:
         mine.open = None
         mine.phase = "over"
         if not (message.code == 101 and message.marks & WEBSOCKET):
+            late = [(at, piece) for at, piece in [(other.next, other.data), *other.late] if piece]
             self._cut(other)
             other.phase = "over"
+            if not was_over:
+                begins = (mine.next, other.next) if side == 0 else (other.next, mine.next)
+                self.tunnel = Tunnel(begins, message.code != 101)
+                self.tunnel.hold(1 - side, late)
             return
         frames = Frames(side, mine.next, self.log), Frames(1 - side, other.next, self.log)
         frames[1].over = was_over
@@ -456,6 +495,8 @@ class Http1:
         for side, mine in enumerate(self.sides):
             if self.frames:
                 self.frames[side].finish(ends[side])
+            elif self.tunnel:
+                continue
             elif mine.phase not in ("over", "hold"):
                 self._end(side, mine, ends[side], closed[side])
 

@@ -356,6 +356,9 @@ def server_hello(found: Found, body: bytes) -> Found:
     return replace(found, code=version, summary=summary.encode())
 
 
-def parse_tls(octets: Octets, opened: bool = True) -> list[Found]:
-    """opened: the direction was seen from its beginning, so that it has to begin with a record."""
-    return Direction(octets, opened).run()
+def parse_tls(octets: Octets, opened: bool = True, start: int = 0) -> list[Found]:
+    """opened: the direction was seen from its beginning, so that it has to begin with a record;
+    start: where it begins."""
+    direction = Direction(octets, opened)
+    direction.at = start
+    return direction.run()

@@ -54,7 +54,10 @@ def test_a_response() -> None:
     [
         (b"GET / HTTP/1.1", "GET", "/", "HTTP/1.1"),
         (b"GET /old", "GET", "/old", "HTTP/0.9"),
-        (b"GET /a b c HTTP/1.1", "GET", "/a b c", "HTTP/1.1"),
+        (b"GET /a b c HTTP/1.1", "GET", "/a", "HTTP/1.1"),
+        (b"GET /a b", "GET", "/a", "HTTP/0.9"),
+        (b"OPTIONS", "OPTIONS", "", "HTTP/0.9"),
+        (b"OPTIONS HTTP/1.1", "OPTIONS", "HTTP/1.1", "HTTP/0.9"),
         (b"GET  /two HTTP/1.0", "GET", "/two", "HTTP/1.0"),
         ("GET /ü HTTP/1.1".encode(), "GET", "/ü", "HTTP/1.1"),
         (b"GET /\xfc HTTP/1.1", "GET", "/ü", "HTTP/1.1"),
@@ -64,6 +67,12 @@ def test_a_response() -> None:
 def test_request_lines(line: bytes, method: str, target: str, version: str) -> None:
     found = detail(b"\r\n" + line + b"\r\n\r\n")
     assert (found["method"], found["target"], found["version"]) == (method, target, version)
+
+
+def test_what_stands_behind_a_target_is_told() -> None:
+    found = detail(b"GET /x;cat /etc/passwd|?a=b HTTP/1.1\r\n\r\n")
+    assert (found["target"], found["note"]) == ("/x;cat", "behind the target: /etc/passwd|?a=b")
+    assert "note" not in detail(b"GET /x HTTP/1.1\r\n\r\n")
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,23 @@ def test_old_requests_have_no_head() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("line", [b"OPTIONS", b"GET /a b", b"TRACE *", b"PUT /x HTTP/"])
+def test_requests_with_a_head_but_without_a_version(line: bytes) -> None:
+    request, response = found([(0, line + b"\nHost: x.org\n\n"), (1, OK)])
+    assert seen(request, "kind", "text", "name", "status") == (
+        "request",
+        line,
+        b"x.org",
+        "complete",
+    )
+    assert response["status"] == "complete"
+
+
+@pytest.mark.parametrize("line", [b"LIST", b"PUT flag", b"OPTIONSX", b"get /", b"DELETE 1 2"])
+def test_commands_of_other_services_are_no_requests(line: bytes) -> None:
+    assert found([(0, line + b"\r\n\r\n")]) == []
+
+
 def test_what_is_tolerated_in_heads() -> None:
     """Empty lines before, bare LF, folded lines, no colon, spaces in a target (§2.2, §5.2)."""
     (only,) = found([(0, b"\r\n\nGET /a b HTTP/1.1\n folded\nno colon\nHost:\n\tx.org \n\n")])
@@ -259,9 +276,28 @@ def test_a_lost_response_does_not_shift_the_pairs() -> None:
 # ------------------------------------------------------------------------------ other protocols
 
 
-def test_a_tunnel_is_not_looked_into() -> None:
-    connect = b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"
-    turns = [(0, connect), (1, b"HTTP/1.1 200 Go\r\n\r\n"), (0, GET), (1, OK)]
+def test_http_in_a_tunnel() -> None:
+    connect = b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"
+    opened = b"HTTP/1.1 200 Go\r\n\r\n"
+    for turns in (
+        [(0, connect), (1, opened), (0, GET), (1, OK)],
+        [(0, connect + GET), (1, opened), (1, OK)],
+        [(0, connect), (0, GET[:3]), (1, opened + OK[:9]), (0, GET[3:]), (1, OK[9:])],
+    ):
+        messages = sorted(found(turns), key=lambda message: (message["side"], message["start"]))
+        assert [seen(message, "text", "status") for message in messages] == [
+            (b"CONNECT a:80 HTTP/1.1", "complete"), (b"GET / HTTP/1.1", "complete"),
+            (b"HTTP/1.1 200 Go", "complete"), (b"HTTP/1.1 200 OK", "complete"),
+        ]  # fmt: skip
+        request, response = messages[1], messages[3]
+        pairs = pairs_in(run_of(packets_of(turns)), 4)
+        assert pairs[request["ordinal"]] == response["ordinal"] + 1
+
+
+def test_a_tunnel_of_something_else_is_not_looked_into() -> None:
+    connect = b"CONNECT a:22 HTTP/1.1\r\nHost: a:22\r\n\r\n"
+    turns = [(0, connect), (1, b"HTTP/1.1 200 Go\r\n\r\n"), (1, b"SSH-2.0-x\r\n"),
+             (0, b"SSH-2.0-y\r\n"), (0, GET), (1, OK)]  # fmt: skip
     messages = found(turns)
     assert [message["framing"] for message in messages] == [BY_NONE, BY_UPGRADE]
 

@@ -2,34 +2,12 @@
 
 import pytest
 
-from services.shard.kernels.tls import FRAMING_SSL2, MARK_RETRY
+from services.shard.kernels.tls_rows import FRAMING_SSL2, MARK_RETRY
 from shared.columns import NO_PARSER
 from tests.messages import Row, Said, conversation, cut, parsed
 from tests.reference.tls import RETRY
 from tests.shard_harness import ShardRun, small
-
-
-def vector(size: int, octets: bytes) -> bytes:
-    return len(octets).to_bytes(size, "big") + octets
-
-
-def record(kind: int, octets: bytes, version: bytes = b"\3\1") -> bytes:
-    return bytes([kind]) + version + vector(2, octets)
-
-
-def extension(kind: int, octets: bytes) -> bytes:
-    return kind.to_bytes(2, "big") + vector(2, octets)
-
-
-def client_hello(*extensions: bytes, version: bytes = b"\3\3") -> bytes:
-    body = version + bytes(32) + vector(1, b"s" * 32) + vector(2, b"\x13\1\xc0\x2f") + b"\1\0"
-    return b"\1" + vector(3, body + vector(2, b"".join(extensions)))
-
-
-def server_hello(*extensions: bytes, random: bytes = bytes(32)) -> bytes:
-    body = b"\3\3" + random + b"\0" + b"\x13\1" + b"\0" + vector(2, b"".join(extensions))
-    return b"\2" + vector(3, body)
-
+from tests.tls_octets import client_hello, extension, record, server_hello, vector
 
 NAME = extension(0, vector(2, b"\0" + vector(2, b"Example.com")))
 OFFERS = extension(43, vector(1, b"\x7a\x7a\3\4\3\3"))

@@ -40,7 +40,9 @@ def explain(
         "content_encoding": joined(headers, "content-encoding"),
         "body_framing": FRAMINGS[framing] if framing < len(FRAMINGS) else str(framing),
     }
-    return detail | ({"note": "; ".join(notes)} if notes else {})
+    if notes:
+        detail["note"] = "; ".join([*notes, *filter(None, [detail.get("note")])])
+    return detail
 
 
 def headers_of(head: bytes) -> Headers:
@@ -89,12 +91,16 @@ def _headers(lines: list[bytes]) -> Headers:
 
 
 def _request_line(line: str) -> dict[str, Any]:
-    """`method SP target SP version`; a target may have spaces in it, HTTP/0.9 has no version."""
+    """`method SP target SP version`: the first words and the last (RFC 9112, 3), so that a target
+    with spaces in it is cut as recipients cut it. Without a version it is HTTP/0.9."""
     method, _, rest = line.partition(" ")
     target, _, version = rest.rpartition(" ")
     if not version.startswith("HTTP/") or not target:
         target, version = rest, "HTTP/0.9"
-    return {"method": method or None, "target": target.strip() or None, "version": version}
+    target, _, more = target.strip().partition(" ")
+    detail: dict[str, Any] = {"method": method or None, "version": version}
+    detail["target"] = target if method else None
+    return detail | ({"note": f"behind the target: {more.strip()}"} if more else {})
 
 
 def _status_line(line: str, code: int) -> dict[str, Any]:

@@ -22,8 +22,14 @@ from services.shard.kernels.http1_head import (
     status_code,
     trim_end,
 )
+from services.shard.kernels.http1_messages import (
+    NOT_A_NUMBER,
+    fragment_kind,
+    pair,
+    write_text,
+)
 from services.shard.kernels.http1_pairs import keep_newest
-from services.shard.kernels.http1_units import (
+from services.shard.kernels.http1_state import (
     AFTER_CR,
     AFTER_LF,
     ARRIVED,
@@ -41,7 +47,6 @@ from services.shard.kernels.http1_units import (
     LOOK,
     LOST,
     LOW_32,
-    NOT_A_NUMBER,
     ONE,
     OVER,
     SEEN,
@@ -50,20 +55,19 @@ from services.shard.kernels.http1_units import (
     TRAILER,
     TWO,
     ZERO,
-    advance,
     clear_flag,
-    fragment_kind,
     has_flag,
     is_head_phase,
     lags,
-    pair,
     set_flag,
-    write_text,
 )
+from services.shard.kernels.http1_units import advance
+from services.shard.kernels.look import parser_at
 from services.shard.kernels.messages import (
     close_message,
     gather,
     mark_gap,
+    note_at_end,
     open_message,
     row_of,
 )
@@ -75,6 +79,7 @@ from services.shard.kernels.state import (
     MAX_HEADER,
     ShardColumns,
 )
+from services.shard.kernels.tunnels import follow
 from shared.columns import (
     HTTP1,
     MESSAGE_COMPLETE,
@@ -88,6 +93,7 @@ from shared.columns import (
     RESPONSE,
     SAW_FIN,
     SAW_RST,
+    TUNNEL,
 )
 from shared.kernels import inlined, kernel
 
@@ -161,7 +167,8 @@ def read_group(t: Any, parser: Any, row: Any, group: Any) -> Any:
             break
         fed, at = parser.wait[side], parser.next[side]
         phase = parser.phase[side]
-        if side == own and fed >= begin:
+        came = parser.work[ARRIVED + side]
+        if side == own and (fed >= begin or fed >= came > ZERO):
             set_flag(parser, own, CAUGHT_UP)
         late = side == own and fed < begin and not has_flag(parser, side, CAUGHT_UP)
         late = late and begin - fed <= CAUGHT_UP_MOST
@@ -259,8 +266,8 @@ def tell_fragment(t: Any, parser: Any, row: Any, side: Any, fed: Any, note: Any)
         length = ZERO
     lf = find_lf(t.unit64, ZERO, length)
     line_end = trim_end(t.unit, ZERO, lf)
-    kind, marks = start_line(t.unit, ZERO, line_end)
     in_head = parser.phase[side] == HEAD
+    kind, marks = start_line(t.unit, ZERO, line_end, in_head)
     if not in_head or kind == NO_KIND:
         kind, marks = fragment_kind(t, parser, row, side, t.unit, ZERO, length), 0
     if kind == NO_KIND:
@@ -286,30 +293,32 @@ def tell_fragment(t: Any, parser: Any, row: Any, side: Any, fed: Any, note: Any)
 # ------------------------------------------------------------------------------------- kernels
 @kernel
 def parse_http1(t: ShardColumns) -> None:
-    """Find the messages in the batch's groups, in their order."""
+    """Find the messages in the batch's groups, in their order; and what begins in tunnels."""
     for i in range(t.state[GROUPS]):
         group = t.groups[i]
-        row = np.int64(group.flow)
-        if t.parser_of[row] == 0:
+        at = max(parser_at(t, group, HTTP1), parser_at(t, group, TUNNEL))
+        if at < 0:
             continue
-        parser = t.parsers[np.uint64(t.parser_of[row]) - ONE]
-        if parser.protocol == HTTP1:
-            t.state[IN_GROUP] = ZERO
-            read_group(t, parser, row, group)
+        parser = t.parsers[np.uint64(at)]
+        t.state[IN_GROUP] = ZERO
+        while True:  # a group may end one and begin the other
+            if parser.protocol == HTTP1:
+                read_group(t, parser, np.int64(group.flow), group)
+            if parser.protocol != TUNNEL:
+                break
+            follow(t, parser, group)
+            if parser.protocol != HTTP1:
+                break
 
 
 @inlined
 def end_http1(t: Any, parser: Any, row: Any, side: Any) -> Any:
     """The stream is over. A body that lasts until the close is whole when a FIN closed it."""
-    t.state[IN_GROUP] = ZERO
     mine, phase = t.dirs[row * 2 + side], parser.phase[side]
     if phase == HOLD or phase == OVER:
         return
     at, fed, end = parser.next[side], parser.wait[side], mine.offset
-    note = NOTE_GAP if end > fed else NOTE_END
-    if end > fed:
-        t.counters[C_PARSER_GAPS] += ONE
-        mark_gap(t, parser, side)
+    note = note_at_end(t, parser, side, end)
     if is_head_phase(phase):
         tell_fragment(t, parser, row, side, fed, note)
         return

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from services.shard.kernels.text import word_table
 from shared.columns import (
     ASKED_CONNECT,
     ASKED_HEAD,
@@ -20,7 +21,7 @@ from shared.kernels import inlined
 
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 LF, CR, SP, TAB = np.uint8(10), np.uint8(13), np.uint8(32), np.uint8(9)
-COLON, COMMA, SLASH = np.uint8(58), np.uint8(44), np.uint8(47)
+COLON, COMMA, SLASH, STAR = np.uint8(58), np.uint8(44), np.uint8(47), np.uint8(42)
 MOST = np.uint64(1 << 62)  # what a length must stay below: it is added to offsets
 LONGEST_METHOD = np.uint64(32)
 
@@ -32,6 +33,14 @@ THREE, SEVEN, EIGHT, TOP = np.uint64(3), np.uint64(7), np.uint64(8), np.uint64(5
 IS_TOKEN = np.zeros(256, np.uint8)  # RFC 9110 §5.6.2
 IS_TOKEN[list(b"!#$%&'*+-.^_`|~0123456789")] = 1
 IS_TOKEN[65:91] = IS_TOKEN[97:123] = 1
+
+# RFC 9110 §9.3, RFC 5789, RFC 4918 §9
+METHODS = (
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PROPFIND",
+    "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK",
+)  # fmt: skip
+METHOD_WORDS, METHOD_STARTS = word_table(dict(enumerate(METHODS)), len(METHODS))
+KNOWN_METHODS = len(METHODS)
 
 # what a known field is; words are looked for as lower case, one behind the other in WORDS
 NO_FIELD, LENGTH_FIELD, CODING_FIELD, HOST_FIELD, UPGRADE_FIELD = range(5)
@@ -159,13 +168,45 @@ def is_status_line(octets: Any, at: Any, stop: Any) -> Any:
 
 
 @inlined
-def start_line(octets: Any, at: Any, stop: Any) -> Any:
-    """What a line without its end begins: NO_KIND, REQUEST or RESPONSE; a request's ASKED_*."""
+def known_method(octets: Any, at: Any, stop: Any) -> Any:
+    """Bytes of a known method that is the whole line or before a space; 0 = there is none."""
+    for number in range(KNOWN_METHODS):
+        begin = np.uint64(METHOD_STARTS[number])
+        size = np.uint64(METHOD_STARTS[number + 1]) - begin
+        if at + size == stop or (at + size < stop and octets[at + size] == SP):
+            i = ZERO
+            while i < size and octets[at + i] == METHOD_WORDS[begin + i]:
+                i += ONE
+            if i == size:
+                return size
+    return ZERO
+
+
+@inlined
+def bare_method(octets: Any, at: Any, stop: Any) -> Any:
+    """Bytes of the method of a request line that has no version, but a head behind it; 0 = it is
+    none. Only what looks like a target may follow: services of their own have such commands."""
+    size = known_method(octets, at, stop)
+    behind = at + size + ONE
+    if size == ZERO or is_simple(octets, at, stop):
+        return ZERO
+    if behind < stop and octets[behind] != SLASH and octets[behind] != STAR:
+        return ZERO
+    return size
+
+
+@inlined
+def start_line(octets: Any, at: Any, stop: Any, lenient: Any) -> Any:
+    """What a line without its end begins: NO_KIND, REQUEST or RESPONSE; a request's ASKED_*.
+
+    lenient: the version may be missing."""
     length = stop - at
     if is_status_line(octets, at, stop):
         return RESPONSE, 0
     method = method_length(octets, at, stop)  # RFC 9112 §3
     if method == ZERO or length < method + EIGHT or not ends_in_version(octets, stop):
+        method = bare_method(octets, at, stop) if lenient else ZERO
+    if method == ZERO:
         return NO_KIND, 0
     marks = 0
     if method == np.uint64(4) and octets[at] == np.uint8(72):

@@ -1,7 +1,8 @@
 """How framing parsers of TCP streams see a direction: what has arrived, and octets of it.
 
-A parser's `work[SEEN + direction]` is 1 + the logical offset up to which it was told of the
-direction, 0 at first.
+Of parsers that use `missing_from`, `work[SEEN + direction]` is 1 + the logical offset up to which
+the parser was told of the direction, 0 at first; of those that use `give_up`, the low half of
+`phase` is OVER when nothing more is looked at in a direction.
 """
 
 from typing import Any
@@ -10,11 +11,30 @@ import numpy as np
 
 from services.shard.kernels.content import HEADER, is_there, place
 from services.shard.kernels.messages import gather
+from shared.columns import NO_PARSER
 from shared.kernels import inlined
 from shared.kernels.octets import i64
 
 SEEN = 8  # and 9: places in PARSER.work
+PHASE, OVER = 15, 3  # the bits of a phase, and one that is the same for all
+# above them: it lost its place once; it begins with what comes next
+LOOSE, JOINS = 16, 64
 LOW_32 = np.uint64(0xFFFFFFFF)
+
+
+@inlined
+def parser_at(t: Any, group: Any, protocol: Any) -> Any:
+    """Where the parser of a group's stream is; -1 = it has none, or one of another protocol."""
+    at = i64(t.parser_of[i64(group.flow)]) - 1
+    return at if at >= 0 and t.parsers[np.uint64(at)].protocol == protocol else i64(-1)
+
+
+@inlined
+def give_up(parser: Any, side: Any) -> Any:
+    """Nothing more is looked at in this direction."""
+    parser.phase[side] = np.uint8(OVER)
+    if parser.phase[1 - side] & PHASE == OVER:
+        parser.protocol = np.uint8(NO_PARSER)
 
 
 @inlined

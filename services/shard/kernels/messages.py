@@ -15,6 +15,7 @@ from services.shard.kernels.state import (
     C_MESSAGES,
     C_OVER_LIMIT,
     C_PARSER_ERRORS,
+    C_PARSER_GAPS,
     C_UNTOLD,
     FINISHED,
     IN_GROUP,
@@ -28,6 +29,7 @@ from shared.columns import (
     MESSAGE_GAP,
     MESSAGE_PARTIAL,
     MESSAGE_TEXT_MAX,
+    NOTE_END,
     NOTE_GAP,
 )
 from shared.kernels import inlined
@@ -131,6 +133,29 @@ def finish(t: Any, number: Any, status: Any, note: Any, body_end: Any, end: Any)
 
 
 @inlined
+def close_header(t: Any, number: Any, status: Any, note: Any, end: Any) -> Any:
+    """A message is over, all of which is its header."""
+    at = row_of(t, number)
+    if at >= 0:
+        t.messages[at].header_end = np.uint64(end)
+        t.messages[at].body_start = np.uint64(end)
+    finish(t, number, status, note, end, end)
+
+
+@inlined
+def lose_header(t: Any, parser: Any, side: Any, status: Any, note: Any, end: Any) -> Any:
+    """The message that is open in a direction, if one is, will not be whole; it is its header."""
+    number = parser.open[side]
+    if number == np.uint64(0):
+        return
+    at = row_of(t, number - ONE)
+    if at >= 0 and note == NOTE_GAP:
+        t.messages[at].marks |= np.uint8(MESSAGE_GAP)
+    close_header(t, number - ONE, status, note, end)
+    parser.open[side] = np.uint64(0)
+
+
+@inlined
 def close_message(
     t: Any, parser: Any, side: Any, status: Any, note: Any, body_end: Any, end: Any
 ) -> Any:
@@ -151,6 +176,17 @@ def mark_gap(t: Any, parser: Any, side: Any) -> Any:
         at = row_of(t, parser.open[side] - ONE)
         if at >= 0:
             t.messages[at].marks |= np.uint8(MESSAGE_GAP)
+
+
+@inlined
+def note_at_end(t: Any, parser: Any, side: Any, end: Any) -> Any:
+    """Why what is open ends with the stream, whose direction has `end` bytes: some were not seen,
+    or no more come."""
+    if end <= parser.wait[side]:
+        return NOTE_END
+    t.counters[C_PARSER_GAPS] += ONE
+    mark_gap(t, parser, side)
+    return NOTE_GAP
 
 
 @inlined

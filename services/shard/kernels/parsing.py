@@ -1,8 +1,9 @@
 """Which streams have a parser, what becomes of it at the end, and what of its findings is told.
 
-A stream gets a parser with its first group after its service is known, and keeps it until it
-closes. The parsers' own loops are in `http1.py`, `websocket.py`, `dns.py` and `tls.py`: each goes
-over the batch's groups and takes those whose stream is its own.
+A stream gets a parser with its first group after its service is known, or when TLS may begin in it
+(`tunnels.py`), and keeps it until it closes. The parsers' own loops are in `http1.py`,
+`websocket.py`, `dns.py` and `tls.py`: each goes over the batch's groups and takes those whose
+stream is its own.
 """
 
 from typing import Any
@@ -19,6 +20,7 @@ from services.shard.kernels.state import (
     FINISHED,
     FREE_PARSERS,
     GROUPS,
+    IN_GROUP,
     PARSES,
     TEXT_HEAD,
     TOLD,
@@ -26,6 +28,7 @@ from services.shard.kernels.state import (
     USED_PARSERS,
     ShardColumns,
 )
+from services.shard.kernels.tunnels import begin_late, may_begin_tls
 from services.shard.kernels.websocket import end_websocket
 from shared.columns import (
     DNS_MESSAGES,
@@ -36,6 +39,7 @@ from shared.columns import (
     SERVICES,
     TCP,
     TLS_RECORDS,
+    TUNNEL,
     WEBSOCKET,
 )
 from shared.kernels import inlined, kernel
@@ -87,6 +91,8 @@ def assign_parsers(t: ShardColumns) -> None:
         if t.parser_of[row] != 0 or flow.proto != TCP:
             continue
         protocol = protocol_for(flow)
+        if protocol == NO_PARSER and may_begin_tls(t, t.groups[i]):
+            protocol = TUNNEL
         if protocol == NO_PARSER:
             continue
         if t.state[FREE_PARSERS] != np.uint64(0):
@@ -99,6 +105,8 @@ def assign_parsers(t: ShardColumns) -> None:
             t.counters[C_PARSERS_FULL] += ONE
             continue
         clear_parser(t.parsers[index], row, protocol)
+        if protocol == TUNNEL:
+            begin_late(t.parsers[index], t.groups[i])
         t.parser_of[row] = np.uint32(index + ONE)
 
 
@@ -111,6 +119,7 @@ def end_parsers(t: ShardColumns) -> None:
             continue
         parser = t.parsers[np.uint64(t.parser_of[row]) - ONE]
         for side in range(2):
+            t.state[IN_GROUP] = np.uint64(0)
             if parser.protocol == HTTP1:
                 end_http1(t, parser, row, side)
             elif parser.protocol == WEBSOCKET:

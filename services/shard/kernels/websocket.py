@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from services.shard.kernels.content import HEADER, is_there, place
-from services.shard.kernels.http1_units import CAME, FRAMES, NO_FRAMES
+from services.shard.kernels.http1_state import CAME, FRAMES, NO_FRAMES
+from services.shard.kernels.look import parser_at
 from services.shard.kernels.messages import (
     begin_text,
     close_message,
     end_text,
     gather,
     mark_gap,
+    note_at_end,
     open_message,
     row_of,
 )
@@ -38,7 +40,6 @@ from shared.columns import (
     MESSAGE_GAP,
     MESSAGE_PARTIAL,
     NO_NOTE,
-    NOTE_END,
     NOTE_FRAME,
     NOTE_GAP,
     NOTE_LOST,
@@ -274,26 +275,19 @@ def parse_websocket(t: ShardColumns) -> None:
     """Find the frames in the batch's groups. After `parse_http1`: it may have found the upgrade."""
     for i in range(t.state[GROUPS]):
         group = t.groups[i]
-        row = np.int64(group.flow)
-        if t.parser_of[row] == 0:
-            continue
-        parser = t.parsers[np.uint64(t.parser_of[row]) - ONE]
-        if parser.protocol == WEBSOCKET:
+        at = parser_at(t, group, WEBSOCKET)
+        if at >= 0:
             t.state[IN_GROUP] = ZERO
-            read_group(t, parser, row, group)
+            read_group(t, t.parsers[np.uint64(at)], np.int64(group.flow), group)
 
 
 @inlined
 def end_websocket(t: Any, parser: Any, row: Any, side: Any) -> Any:
     """The stream is over."""
-    t.state[IN_GROUP] = ZERO
     if parser.phase[side] == NO_FRAMES:
         return
     at, fed, end = parser.next[side], parser.wait[side], t.dirs[row * 2 + side].offset
-    note = NOTE_GAP if end > fed else NOTE_END
-    if end > fed:
-        t.counters[C_PARSER_GAPS] += ONE
-        mark_gap(t, parser, side)
+    note = note_at_end(t, parser, side, end)
     if parser.open[side] != ZERO:
         cut = min(at, end)
         close_message(t, parser, side, MESSAGE_PARTIAL, note, cut, cut)
