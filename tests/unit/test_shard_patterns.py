@@ -327,6 +327,15 @@ def test_a_new_pattern_is_found_in_what_is_retained_once() -> None:
     assert sorted(int(row["start"]) for row, _ in run.matched) == [0, 4, 8]
 
 
+def test_what_is_known_of_ends_is_of_the_patterns_there_are() -> None:
+    run = run_with(text("zz"))
+    run.take([said(b"ab")])
+    run.worker.patterns.set_patterns([text("zz"), text("abc", 2)])
+    look_back(run)
+    run.take([said(b"c", 2)])
+    assert found(run) == [(2, 0, 3)]
+
+
 def test_a_pattern_that_is_changed_or_gone_takes_its_matches_along() -> None:
     run = run_with(text("a"), text("b", 2))
     run.take([said(b"ab")])

@@ -109,7 +109,6 @@ class PatternEngine:
         self._retire(gone)
         self.trouble = {}
         if not self.compiled:
-            self.m.edges[: int(self.tables.state[s.USED_ROWS]) * 2] = 0
             self.m.tails["upto"][: int(self.tables.state[s.USED_ROWS]) * 2] = 0
         known = {compiled.pattern.id for compiled in self.compiled.values()}
         new = [self._add(pattern) for id, pattern in wanted.items() if id not in known]
@@ -146,8 +145,9 @@ class PatternEngine:
         return slot
 
     def _prepare(self, heads: bool) -> None:
-        """The pass of live content."""
+        """The pass of live content. What is known of directions' ends is of other patterns."""
         self.live = None
+        self.m.edges[: int(self.tables.state[s.USED_ROWS]) * 2] = 0
         if self.compiled:
             self.live = one_pass(self.hyperscan, self.compiled, heads)
             self.m.sought["after"][self.live.scanner.loose] = LOOSE
