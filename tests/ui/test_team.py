@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from playwright.sync_api import expect
@@ -56,7 +57,7 @@ def test_a_favourite(pair: tuple[Tab, Tab]) -> None:
             now = "true" if number % 2 == 0 else "false"
             yield (
                 lambda: mine.press("f"),
-                lambda now=now: expect(star).to_have_attribute("aria-pressed", now),
+                partial(expect(star).to_have_attribute, "aria-pressed", now),
             )
             expect(in_list).to_have_attribute("aria-pressed", now)
 
@@ -75,7 +76,7 @@ def test_a_comment(pair: tuple[Tab, Tab]) -> None:
             mine.page.keyboard.type(text)
             yield (
                 lambda: mine.press("Enter"),
-                lambda text=text: expect(field).to_have_value(text),
+                partial(expect(field).to_have_value, text),
             )
 
     soon(steps())
@@ -96,7 +97,7 @@ def test_a_pattern(site: Served, pair: tuple[Tab, Tab]) -> None:
             row = theirs.page.locator(".rail").get_by_text(name, exact=True)
             yield (
                 lambda: mine.press("Enter"),
-                lambda row=row: expect(row).to_be_visible(),
+                expect(row).to_be_visible,
             )
             mine.press("Escape")
 
