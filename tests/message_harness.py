@@ -16,6 +16,7 @@ from shared.columns import (
     RST,
     SYN,
 )
+from shared.flow_key import Endpoint
 from tests.reference.http1 import Http1
 from tests.reference.messages import Found, Log
 from tests.reference.streams import ACK, Packet, Tracker
@@ -104,6 +105,13 @@ def pairs_in(run: ShardRun, count: int) -> list[int]:
     return [int(row["pair"]) for row in run.tables.messages[:count]]
 
 
+def begins_with_syn(packets: Sequence[Packet], end: Endpoint) -> bool:
+    """Whether that comes before all that an end says."""
+    said = (packet for packet in packets if packet.src == end)
+    first = next((packet for packet in said if packet.payload or packet.flags & SYN), None)
+    return first is not None and bool(first.flags & SYN)
+
+
 def twin_of(run: ShardRun, packets: Sequence[Packet], max_header: int) -> Log:
     """What the twins find in the one stream of these packets."""
     tracker = Tracker(limits_of(run.tables))
@@ -114,7 +122,9 @@ def twin_of(run: ShardRun, packets: Sequence[Packet], max_header: int) -> Log:
         return log
     (stream,) = tracker.streams
     directions = stream.directions
-    twin = Http1(stream.client, directions[0].syn and directions[1].syn, max_header, log)
+    whole = all(begins_with_syn(packets, end) for end in {packet.src for packet in packets})
+    whole = whole and directions[0].syn and directions[1].syn
+    twin = Http1(stream.client, whole, max_header, log)
     for side, piece in stream.said:
         data = directions[side].data
         twin.take(side, piece.start, bytes(data[at] for at in piece))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from services.shard.kernels.content import HEADER, is_there, place
-from services.shard.kernels.http1_state import ARRIVED, LOOK, START
+from services.shard.kernels.http1_state import ARRIVED, FLAGS, LOOK, LOST, START
 from services.shard.kernels.look import JOINS, LOOSE, SEEN
 from services.shard.kernels.messages import gather
 from services.shard.kernels.services import HTTP_WORDS, TLS, word
@@ -41,8 +41,11 @@ WORD = 4  # octets of HTTP_WORDS
 
 @inlined
 def clear_work(parser: Any) -> Any:
+    """But for what HTTP knows of the stream: that bytes of it are missing."""
+    lost = parser.work[FLAGS] & LOST
     for i in range(10):
         parser.work[i] = ZERO
+    parser.work[FLAGS] = lost
 
 
 @inlined
