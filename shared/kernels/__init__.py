@@ -11,7 +11,6 @@ kernel_cache.prepare()  # numba reads where to keep compiled code when it is imp
 
 from numba import config, from_dtype, njit, types  # noqa: E402
 
-from shared.kernels.by_reference import columns_type  # noqa: E402
 from shared.kernels.pieces import PieceCompiler  # noqa: E402
 from shared.kernels.uncompiled import uncompiled  # noqa: E402
 
@@ -62,7 +61,7 @@ def numba_type(hint: Any) -> Any:
     if hasattr(hint, "_fields"):  # a NamedTuple of columns
         fields = get_type_hints(hint, include_extras=True)
         columns = [numba_type(fields[name]) for name in hint._fields]
-        return columns_type(hint, columns)
+        return types.NamedTuple(columns, hint)  # type: ignore[no-untyped-call]
     array, direction, *row = get_args(hint)
     dtype = row[0] if row else np.dtype(scalar_type(array))
     return types.Array(from_dtype(dtype), 1, "C", readonly=direction == "in")

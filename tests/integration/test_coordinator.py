@@ -47,7 +47,9 @@ def test_a_whole_run(site: Site) -> None:
     eventually(lambda: shard.beat()["acked_seq"] == 1)
 
     reply, (rows, view, previews) = site.ask("streams", filter={"text": "NEEDLE"})
-    assert reply.result == {"count": 1, "total": 1, "hidden": 0, "next_cursor": None, "extras": []}
+    assert reply.result == {
+        "count": 1, "total": 1, "hidden": 0, "before": 0, "next_cursor": None, "extras": [],
+    }  # fmt: skip
     assert np.frombuffer(rows, EVENT)["stream_id"].tolist() == [3]
     assert np.frombuffer(view, VIEW)["closed"].tolist() == [1]
     assert len(previews) == 2 * PREVIEW_BYTES
