@@ -81,6 +81,8 @@ class Peer:
         except TimeoutError:
             self.timeouts += 1
             raise self.unavailable("did not answer in time") from None
+        except zmq.ZMQError as error:  # the sockets are closed: this process ends
+            raise self.unavailable(f"cannot be asked any more: {error}") from None
         except SchemaError as error:
             log.warning("%s", error)
             raise self.unavailable(f"cannot be understood: {error}") from None

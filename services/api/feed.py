@@ -202,6 +202,9 @@ class Feed:
 
 
 def is_urgent(packed: bytes) -> bool:
-    """Whether a published delta is told at once."""
-    delta = msgpack.unpackb(packed)
+    """Whether a published delta is told at once; one that cannot be read is not."""
+    try:
+        delta = msgpack.unpackb(packed)
+    except ValueError:
+        return False
     return isinstance(delta, dict) and delta.get("kind") in URGENT

@@ -49,8 +49,11 @@ def kernel(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """A piece of a kernel, compiled into whichever kernel calls it; never called from Python. Not
-    kept by itself: that took 120 MB which nobody read again."""
+    """A piece of a kernel, compiled into whichever kernel calls it, and not kept by itself: that
+    took 120 MB which nobody read again.
+
+    Never called from Python, where it would crash the process: there is no code of it alone.
+    `.py_func` is the plain function."""
     return cast(Function, njit(pipeline_class=PieceCompiler, **PIECE)(function))
 
 

@@ -56,7 +56,7 @@ VIEWS: list[dict[str, Any]] = [
     *({"stream": True, "tab": tab} for tab in ("messages", "matches", "raw", "packets")),
     *({"stream": True, "mode": mode} for mode in ("hex", "raw")),
     {"stream": True, "tab": "raw", "dir": "b_to_a", "at": 16, "mode": "hex"},
-    {"stream": True, "decoder": "base64"},
+    {"stream": True, "decoder": "http_body"},
     {"stream": True, "match": 0},
     *({"panel": panel} for panel in ("patterns", "profiles", "rules", "search", "status", "help")),
     {"panel": "search", "find": "any:substring:FLAG_"},

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import msgpack
+import pytest
 import zmq
 
 from services.api.backend import Answer, Backend
-from services.api.feed import REST_S, Feed
+from services.api.feed import REST_S, Feed, is_urgent
 from services.api.problems import Problem
 
 
@@ -108,3 +110,18 @@ def test_who_knows_of_more_need_not_wait() -> None:
         assert feed.window.latest == 1
 
     followed(act)
+
+
+@pytest.mark.parametrize(
+    ("packed", "urgent"),
+    [
+        (msgpack.packb({"kind": "state"}), True),
+        (msgpack.packb({"kind": "status"}), True),
+        (msgpack.packb({"kind": "stats"}), False),
+        (msgpack.packb([1]), False),
+        (b"", False),
+        (b"\xc1", False),
+    ],
+)
+def test_what_somebody_did_is_told_at_once(packed: bytes, urgent: bool) -> None:
+    assert is_urgent(packed) is urgent
