@@ -60,7 +60,7 @@ class LiveSource:
         self._taken = 0
         self._count_at, self._close_at, self._retry_at = 0.0, math.inf, math.inf
         self._retry_s = RETRY_S
-        self.state.status, self.state.trouble = "reading", ""
+        self.state.trouble = ""
 
     def read(self) -> Batch | None:
         """The next batch; one without records if nothing is there now; None once closed."""
@@ -81,6 +81,8 @@ class LiveSource:
         except OSError as error:
             self._lose(error, now)
             return EMPTY_BATCH
+        if math.isinf(self._close_at):
+            self.state.status = "reading"
         self._taken += batch.records.size
         self.state.packets += batch.records.size
         self.state.bytes += batch.used
