@@ -11,7 +11,7 @@ import select
 import stat
 import sys
 import time
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from shared.errors import UserError
 
@@ -39,9 +39,20 @@ class Input(Protocol):
         """Why it ended before its end; "" = it did not."""
         ...
 
+    def descriptors(self) -> list[int]:
+        """What becomes readable after `readinto` has said None."""
+        ...
+
     def readinto(self, buffer: memoryview) -> int | None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Seekable(Protocol):
+    """An input that can go on at any of its bytes."""
+
+    def seek(self, offset: int) -> None: ...
 
 
 class FileInput:
@@ -53,6 +64,12 @@ class FileInput:
         self._file = io.FileIO(fd)
         self.position = self._file.tell()
         self.size = os.fstat(fd).st_size
+
+    def descriptors(self) -> list[int]:
+        return []
+
+    def seek(self, offset: int) -> None:
+        self.position = self._file.seek(offset)
 
     def readinto(self, buffer: memoryview) -> int:
         got = self._file.readinto(buffer)
@@ -74,6 +91,9 @@ class PipeInput:
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
         self.position = 0
+
+    def descriptors(self) -> list[int]:
+        return [self._fd]
 
     def readinto(self, buffer: memoryview) -> int | None:
         got, wait_ms, deadline = 0, float(WAIT_MS), 0.0

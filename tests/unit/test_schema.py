@@ -14,6 +14,8 @@ from shared.schema import (
     Credit,
     EventsHeader,
     FacetsQuery,
+    FileReport,
+    FilesQuery,
     Message,
     MessageFilter,
     MessageSearch,
@@ -50,8 +52,13 @@ MESSAGES: list[Message] = [
                 problems=[Problem(offset=24, reason="record cut short")],
             )
         ],
+        files=[
+            FileReport(id="1-2-3", source="/drop", name="a.pcap", state="waiting", head=b"\xa1")
+        ],
+        forgotten=["1-2-0"],
         stats={"packets": 2},
     ),
+    FilesQuery(source="/drop", after="1-2-3"),
     Request(op="health"),
     Reply(result={"status": "ok"}),
     Reply(error=Refusal(code="not_found", message="no such stream", hint="list them")),
@@ -77,14 +84,14 @@ def test_a_message_comes_back_as_it_went(message: Message) -> None:
 
 # Written by hand after the msgpack specification: a change here is a change of SCHEMA_VERSION.
 GOLDEN = [
-    (Credit(lane="l", slot=1), "83 a1 76 02 a4 6c616e65 a1 6c a4 736c6f74 01"),
-    (Request(op="health"), "83 a1 76 02 a2 6f70 a6 6865616c7468 a4 61726773 80"),
+    (Credit(lane="l", slot=1), "83 a1 76 03 a4 6c616e65 a1 6c a4 736c6f74 01"),
+    (Request(op="health"), "83 a1 76 03 a2 6f70 a6 6865616c7468 a4 61726773 80"),
 ]
 
 
 @pytest.mark.parametrize(("message", "octets"), GOLDEN)
 def test_golden_bytes(message: Message, octets: str) -> None:
-    assert SCHEMA_VERSION == 2
+    assert SCHEMA_VERSION == 3
     assert message.pack() == bytes.fromhex(octets)
 
 
@@ -132,5 +139,5 @@ def test_every_message_is_tried() -> None:
         for kind in vars(schema).values()
         if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
     }
-    inner = {Problem, SourceReport, Refusal, StreamFilter, MessageFilter}
+    inner = {Problem, SourceReport, FileReport, Refusal, StreamFilter, MessageFilter}
     assert kinds - inner == {type(message) for message in MESSAGES}

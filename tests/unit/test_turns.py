@@ -24,6 +24,12 @@ class Source:
             return None
         return EMPTY_BATCH._replace(records=np.zeros(count, RECORD))
 
+    def descriptors(self) -> list[int]:
+        return []
+
+    def due(self) -> float:
+        return 0.0
+
     def close(self) -> None:
         pass
 
