@@ -24,6 +24,7 @@ from services.coordinator.team_requests import TeamRequests
 from services.coordinator.view import Inventory
 from shared.schema import (
     FacetsQuery,
+    FilesQuery,
     PatternReport,
     Reply,
     Request,
@@ -100,6 +101,7 @@ class Requests:
             "heartbeat": self._heartbeat,
             "topology": self._topology,
             "health": self._health,
+            "files": self._files,
             "streams": self._streams,
             "stream": self._stream,
             "deltas": self._deltas,
@@ -180,6 +182,10 @@ class Requests:
             if shard.instance
         ]
         return {"expected": len(self.shards.all), "shards": shards}, ()
+
+    def _files(self, args: dict[str, Any]) -> Answer:
+        """For capture: how far the captures of a watched folder were read before."""
+        return {"files": self.health.sources.ledger.page(FilesQuery.model_validate(args))}, ()
 
     # ----------------------------------------------------------------------------- api
     def _health(self, args: dict[str, Any]) -> Answer:

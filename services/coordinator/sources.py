@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from services.coordinator.ledger import Ledger
+from services.coordinator.state import StateFile
 from shared.schema import CaptureReport, SourceReport
 
 SILENT_AFTER_S = 2.0
@@ -11,9 +13,11 @@ GAUGES = ("queue_rows",)
 
 
 class Sources:
-    """The newest report of capture."""
+    """The newest report of capture, and its captures that come one by one."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        """ledger: None = an empty one, of which nothing is kept."""
+        self.ledger = ledger or Ledger(StateFile(""))
         self.reports: list[SourceReport] = []
         self.stats: Mapping[str, int] = {}
         self.ended = False
