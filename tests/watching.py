@@ -74,7 +74,8 @@ class Watcher(Reader):
 
     def __init__(self, folder: Path, known: list[FileReport] | None = None, **how: Any) -> None:
         self.ledger = Ledger()
-        self.folder = WatchedFolder(str(folder), 7, self.ledger, known or [], **how)
+        self.folder = WatchedFolder(str(folder), 7, self.ledger, **how)
+        self.folder.recall(known or [])
         super().__init__(self.folder)
 
     def catch_up(self) -> list[int]:

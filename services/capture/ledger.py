@@ -4,12 +4,19 @@ A report carries those that changed since the last one, and in turns some of the
 coordinator that was restarted, or missed a report, knows all of them again after a while.
 """
 
-from services.capture.source import SourceState
-from shared.schema import FileReport
+from itertools import islice
+
+from services.capture.source import SourceState, Status
+from shared.schema import FileReport, FileState
 
 KNOWN_MAX = 65536
 CHANGED_A_REPORT, OTHERS_A_REPORT = 256, 16
-UPLOAD_STATES = {"failed": "rejected"}
+UPLOAD_STATES: dict[Status, FileState] = {
+    "waiting": "waiting",
+    "reading": "reading",
+    "done": "done",
+    "failed": "rejected",
+}
 
 
 class Ledger:
@@ -40,14 +47,16 @@ class Ledger:
         """All of them, the oldest first."""
         return list(self._known.values())
 
-    def pending(self) -> tuple[list[FileReport], list[str]]:
-        """For the next report: captures, and the ids of those that were forgotten."""
-        keys = list(self._changed)[:CHANGED_A_REPORT]
+    def pending(self, everything: bool = False) -> tuple[list[FileReport], list[str]]:
+        """For the next report: captures, and the ids of those that were forgotten. everything: it
+        is the last report."""
+        most = KNOWN_MAX if everything else CHANGED_A_REPORT
+        keys = list(islice(self._changed, most))
         if not self._turn:
             self._turn = list(self._known)
         others = (key for key in self._turn[-OTHERS_A_REPORT:] if key not in self._changed)
         told = [self._known[key] for key in (*keys, *others) if key in self._known]
-        return told, self._forgotten[:CHANGED_A_REPORT]
+        return told, self._forgotten[:most]
 
     def sent(self, told: list[FileReport], forgotten: list[str]) -> None:
         """What `pending` gave is on its way."""
@@ -56,18 +65,23 @@ class Ledger:
         del self._forgotten[: len(forgotten)]
         del self._turn[-OTHERS_A_REPORT:]
 
-
-def report_of_upload(state: SourceState, now_us: int) -> FileReport:
-    """An upload as the ledger has it; its name is its own id."""
-    return FileReport(
-        id=f"upload-{state.name}",
-        source="uploads",
-        name=state.name,
-        size=state.size,
-        offset=state.position,
-        packets=state.packets,
-        damaged=state.damaged,
-        state=UPLOAD_STATES.get(state.status, state.status),  # type: ignore[arg-type]
-        reason=state.problems[0].reason if state.problems else "",
-        changed_us=now_us,
-    )
+    def note_upload(self, state: SourceState, now_us: int) -> None:
+        """An upload as it is now; its name is its own id."""
+        report = FileReport(
+            id=f"upload-{state.name}",
+            source="uploads",
+            name=state.name,
+            size=state.size,
+            offset=state.position,
+            packets=state.packets,
+            damaged=state.damaged,
+            state=UPLOAD_STATES[state.status],
+            reason=state.problems[0].reason if state.problems else "",
+        )
+        before = self._known.get(report.id)
+        times = {"found_us": now_us, "changed_us": now_us}
+        if before is not None:
+            times = {"found_us": before.found_us, "changed_us": before.changed_us}
+            if before != report.model_copy(update=times):
+                times["changed_us"] = now_us
+        self.note(report.model_copy(update=times))

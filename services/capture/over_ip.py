@@ -133,6 +133,10 @@ class OverIp:
             return min(self._reader.due(), self._deadline)
         return self._deadline
 
+    def held(self) -> bool:
+        """No: the server may send for ever."""
+        return False
+
     def close(self) -> None:
         if not self._closed:
             self._let_go()

@@ -9,6 +9,7 @@
    `state.problems` with their offset and reason. `read()` raises nothing because of its input.
 """
 
+import time
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -57,9 +58,18 @@ class SourceState:
     trouble: str = ""  # why it waits or what it lacks at this moment, a sentence
     position: int = 0  # bytes of input taken so far, as stored (compressed)
     size: int = 0  # bytes of input; 0 = not known
+    dropped_kernel: int = 0  # packets; the system's buffer was full
+    dropped_interface: int = 0  # packets, by the interface or its driver
+    last_drop_us: int = 0  # when the last of them were noticed, since the epoch; 0 = never
     damaged: int = 0  # records, blocks or whole inputs that could not be read
     problems: list[Problem] = field(default_factory=list)  # the first of them
     link_types: set[int] = field(default_factory=set)
+
+    def drop(self, kernel: int, interface: int) -> None:
+        """Note totals of what was dropped before it could be read."""
+        if (kernel, interface) != (self.dropped_kernel, self.dropped_interface):
+            self.last_drop_us = time.time_ns() // 1000
+        self.dropped_kernel, self.dropped_interface = kernel, interface
 
     def report(self, offset: int, reason: str, count: int = 1) -> None:
         """Count damage, and keep its place and reason while there is room."""
@@ -87,6 +97,10 @@ class PacketSource(Protocol):
 
     def due(self) -> float:
         """time.monotonic() at which `read()` has something to do all the same; inf = never."""
+        ...
+
+    def held(self) -> bool:
+        """Whether something came that is still to be read before the source is closed."""
         ...
 
     def close(self) -> None:

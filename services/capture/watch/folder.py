@@ -18,8 +18,16 @@ import os
 import time
 from collections.abc import Iterable
 
+from services.capture.capture_file import SOURCES
 from services.capture.ledger import Ledger
-from services.capture.source import BATCH_BYTES, BATCH_PACKETS, EMPTY_BATCH, Batch, SourceState
+from services.capture.source import (
+    BATCH_BYTES,
+    BATCH_PACKETS,
+    EMPTY_BATCH,
+    Batch,
+    PacketSource,
+    SourceState,
+)
 from services.capture.watch.catalogue import Catalogue, Changes
 from services.capture.watch.doorbell import Doorbell
 from services.capture.watch.entry import Entry, State
@@ -27,6 +35,8 @@ from services.capture.watch.listing import FILES_MAX, look, printable
 from services.capture.watch.opening import Opener, is_silent
 from services.capture.watch.telling import entry_of, report_of
 from shared.schema import FileReport
+from shared.settings import Settings
+from shared.sources import check_folders
 
 LOOK_S = 1.0  # between two looks when nothing rings
 REST = 20  # a look takes at most one part in so many of the time
@@ -39,8 +49,17 @@ RETRY_S, RETRY_MAX_S = 1.0, 30.0
 log = logging.getLogger(__name__)
 
 
+def open_folders(settings: Settings, ledger: Ledger, index: int) -> list[PacketSource]:
+    """A source for every folder; records carry index, index + 1 … UserError: it is none."""
+    check_folders(settings)
+    return [
+        WatchedFolder(path, (index + number) % SOURCES, ledger, settings.batch_size)
+        for number, path in enumerate(settings.watch)
+    ]
+
+
 class WatchedFolder:
-    """A PacketSource over all captures of a folder. known: what is remembered of an earlier run.
+    """A PacketSource over all captures of a folder.
 
     Nothing waits but for the disk. Records carry `index`, whatever file they come from.
     """
@@ -50,24 +69,27 @@ class WatchedFolder:
         path: str,
         index: int,
         ledger: Ledger,
-        known: Iterable[FileReport] = (),
         batch_packets: int = BATCH_PACKETS,
         batch_bytes: int = BATCH_BYTES,
         quiet_s: float = QUIET_S,
     ) -> None:
         self.state = SourceState(printable(path), "watch", is_open_ended=True)
+        self.source = printable(os.path.realpath(path))  # in the ledger
         self._path, self._ledger, self._quiet_s = path, ledger, quiet_s
         self._opener = Opener(path, index, batch_packets, batch_bytes)
         self._catalogue = Catalogue(self._opener.begins)
-        for report in known:
-            self._catalogue.add(entry_of(report))
-            ledger.note(report)
         self._doorbell = Doorbell(path)
         self._is_stale = True  # it rang since the last look
         self._look_at = self._may_look_at = 0.0
         self._unpeeked: list[Entry] = []
         self._ready: list[tuple[int, str, Entry]] = []  # a heap; who is behind comes first
         self._closed = False
+
+    def recall(self, known: Iterable[FileReport]) -> None:
+        """Captures that were read before, and how far; before the first `read`."""
+        for report in known:
+            self._catalogue.add(entry_of(report))
+            self._ledger.note(report)
 
     # --------------------------------------------------------------------------- source
     def read(self) -> Batch | None:
@@ -97,6 +119,10 @@ class WatchedFolder:
         if self._ready or self._unpeeked:
             return 0.0
         return self._may_look_at if self._is_stale else self._look_at
+
+    def held(self) -> bool:
+        """No: what is not read yet stays where it is."""
+        return False
 
     def close(self) -> None:
         """Nothing is read any more: a capture that ends inside a record lacks the rest of it."""
@@ -302,7 +328,7 @@ class WatchedFolder:
         self._tell(entry)
 
     def _tell(self, entry: Entry) -> None:
-        self._ledger.note(report_of(self.state.name, entry))
+        self._ledger.note(report_of(self.source, entry))
 
 
 def turn_of(entry: Entry) -> tuple[int, str, Entry]:
