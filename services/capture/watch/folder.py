@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Iterable
 
-from services.capture.capture_file import SOURCES
+from services.capture.capture_file import HEADER, SOURCES
 from services.capture.ledger import Ledger
 from services.capture.source import (
     BATCH_BYTES,
@@ -77,7 +77,7 @@ class WatchedFolder:
         self.source = printable(os.path.realpath(path))  # in the ledger
         self._path, self._ledger, self._quiet_s = path, ledger, quiet_s
         self._opener = Opener(path, index, batch_packets, batch_bytes)
-        self._catalogue = Catalogue(self._opener.begins)
+        self._catalogue = Catalogue(self._opener.head)
         self._doorbell = Doorbell(path)
         self._is_stale = True  # it rang since the last look
         self._look_at = self._may_look_at = 0.0
@@ -132,8 +132,9 @@ class WatchedFolder:
         for entry in self._catalogue.entries.values():
             is_short = entry.state == "waiting" and 0 < entry.size == entry.peeked_size
             wants = entry.wants if is_short else ""
-            if is_silent(entry) and entry.opened is not None:
+            if entry.opened is not None and is_silent(entry):
                 wants = entry.opened.reader.wants
+                self._set(entry, "done")
             self._opener.close(entry)
             if wants:
                 self._damage(entry, f"ends where {wants} is missing")
@@ -187,7 +188,10 @@ class WatchedFolder:
         self._opener.close(entry)
         if entry.is_stranger or entry.is_over or entry.state in ("rejected", "gone"):
             return
-        if entry.unread:
+        is_bare = entry.first_ns is None and entry.peeked_size == entry.size
+        if is_bare and entry.wants in ("", HEADER):
+            pass  # no more than a file header was there
+        elif entry.unread:
             self._damage(entry, f"{how} before {entry.unread} of its {entry.size} bytes were read")
         elif wants:
             self._damage(entry, f"{how} where {wants} is missing")
@@ -246,8 +250,8 @@ class WatchedFolder:
                 continue
             entry.first_ns, entry.wants = peeked.first_ns, peeked.wants
             if peeked.fault:
-                entry.is_over, entry.offset = True, entry.size
                 self._damage(entry, peeked.fault)
+                entry.is_over, entry.offset = True, entry.size
                 self._set(entry, "rejected")
             elif peeked.first_ns is None:
                 self._set(entry, "waiting", f"waits for {peeked.wants or 'its first packet'}")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from services.capture.capture_file import CaptureReader
 from services.capture.source import SourceState
 from services.capture.watch.entry import Entry, Opened
-from services.capture.watch.growing import GrowingFile, begins_so
+from services.capture.watch.growing import HEAD_BYTES, GrowingFile
 from services.capture.watch.listing import Found
 
 OPEN_MAX = 16  # descriptors; each has a buffer of a batch
@@ -37,14 +37,14 @@ class Opener:
         self._folder, self._index = folder, index
         self._batch_packets, self._batch_bytes = batch_packets, batch_bytes
 
-    def begins(self, entry: Entry, found: Found) -> bool | None:
-        """Whether a file begins as what was read of a capture; None = that cannot be told now."""
+    def head(self, found: Found) -> bytes | None:
+        """A file's first HEAD_BYTES; None = it cannot be read now."""
         try:
             fd = self._open(found.name, found.device, found.inode)
         except OSError:
             return None
         try:
-            return begins_so(fd, entry.head)
+            return os.pread(fd, HEAD_BYTES, 0)
         except OSError:
             return None
         finally:
