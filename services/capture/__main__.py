@@ -15,12 +15,13 @@ from services.capture.source import Batch, PacketSource, SourceState
 from services.capture.turns import LOOK_S, in_turns
 from services.capture.uploads import Uploads
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
+from shared.lanes import LaneSender
 from shared.metrics import Stats, serve
 from shared.schema import CaptureReport, Problem, SourceReport
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.uploads import takes_uploads
-from shared.wire import Bus, LaneSender, ask, open_socket
+from shared.wire import Bus, ask, open_socket
 
 REPORT_S = 0.2
 SLOT_BYTES = 1 << 20  # payload of a batch; the longest payload that is not cut
@@ -242,7 +243,6 @@ class Capture:
         """Totals by their metric names."""
         return self.pump.stats() | {
             "filtered": self.filtered,
-            "lost_with_shard": sum(lane.lost_packets for lane in self.router.lanes),
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
             "queue_rows": sum(lane.queue_rows for lane in self.router.lanes),
