@@ -64,6 +64,10 @@ class BatchHeader(Message):
     now_ns: int = 0  # packet time up to which everything was sent
     lane: str = ""
     slot: int = -1
+    capture: str = ""  # the process that sends
+    rows_before: Count = 0  # packets that were sent to this shard before these
+    input: str = ""  # what can be read again and is the same then; empty = what cannot
+    upto: Count = 0  # number in that input up to which everything was sent
 
 
 class Credit(Message):
@@ -90,6 +94,9 @@ class EventsHeader(Message):
     pairs: Count = 0
     now_ns: int = 0
     stats: dict[str, int] = {}  # the shard's counters and gauges; names as in its metrics
+    input: str = ""  # what the newest batch came from,
+    upto: Count = 0  # number in it up to which the shard has seen everything,
+    rows: Count = 0  # and packets that were sent to it until then
 
 
 # ------------------------------------------------------------------ capture -> coordinator
@@ -119,6 +126,42 @@ class SourceReport(Message):
     problems: list[Problem] = []
 
 
+FileState = Literal["waiting", "reading", "done", "rejected", "gone"]
+
+
+class FileReport(Message):
+    """One capture of those that come one by one, and how far it is read. What stands behind
+    `changed_us` is for going on there after a restart."""
+
+    id: str
+    source: str  # the watched folder, or `uploads`
+    name: str
+    state: FileState
+    reason: str = ""  # why it waits, was rejected, or not read to its end
+    device: Count = 0
+    inode: Count = 0
+    size: Count = 0
+    offset: Count = 0  # bytes read
+    packets: Count = 0
+    damaged: Count = 0
+    found_us: Count = 0
+    changed_us: Count = 0
+    place_offset: Count = 0  # byte behind the last packet, after decompression
+    head: bytes = b""  # first bytes, by which it is known again
+    first_ns: int | None = None
+    time_ns: int = 0  # of the last packet
+    is_stranger: bool = False  # a folder or device: holds no capture
+    is_over: bool = False  # cannot be followed any further
+
+
+class FilesQuery(Message):
+    """What the coordinator knows of the captures of one source, behind the one of this id."""
+
+    source: str
+    after: str = ""
+    limit: int = Field(256, ge=1, le=1024)
+
+
 class CaptureReport(Message):
     """What capture has done so far; totals, not differences. `end`: no packet will follow."""
 
@@ -126,6 +169,8 @@ class CaptureReport(Message):
     seq: Count
     instance: str
     sources: list[SourceReport] = []
+    files: list[FileReport] = []  # those that changed, and in turns some that did not
+    forgotten: list[str] = []  # ids of files that capture does not remember any more
     stats: dict[str, int] = {}
     now_ns: int = 0
 

@@ -11,20 +11,23 @@ from services.capture.bpf import CaptureFilter
 from services.capture.capture_file import open_captures
 from services.capture.clock import Clock
 from services.capture.dump import Dump
+from services.capture.ledger import Ledger
 from services.capture.pump import Pump
 from services.capture.reading import LOOK_S, Reading
+from services.capture.recall import recall
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
 from services.capture.sources import open_sources
 from services.capture.uploads import Uploads
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
+from shared.lanes import LaneSender
 from shared.metrics import Stats, serve
 from shared.schema import CaptureReport, Problem, SourceReport
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.sources import NOTHING_TO_READ, has_input
 from shared.uploads import takes_uploads
-from shared.wire import Bus, LaneSender, ask, open_socket
+from shared.wire import Bus, ask, open_socket
 
 REPORT_S = 0.2
 SLOT_BYTES = 1 << 20  # payload of a batch; the longest payload that is not cut
@@ -51,7 +54,8 @@ class Capture:
         self.filtered = 0
         self.reported = 0.0
         self.settle_until = float("inf")
-        self.sources = open_sources(settings)
+        self.ledger = Ledger()
+        self.sources = open_sources(settings, self.ledger)
         self.opened = len(self.sources)
         self.uploads = Uploads(settings)
         self.clock = Clock()
@@ -79,6 +83,7 @@ class Capture:
         if not self._meet_shards():
             return EXIT_OK
         own = list(self.sources)
+        recall(own, self.context, self.bus, self.stop)
         if own:
             self._read_all(own)
             self._end()
@@ -264,7 +269,6 @@ class Capture:
             "dropped_kernel": sum(source.state.dropped_kernel for source in self.sources),
             "dropped_interface": sum(source.state.dropped_interface for source in self.sources),
             "dropped_ours": sum(source.state.dropped_ours for source in self.sources),
-            "lost_with_shard": sum(lane.lost_packets for lane in self.router.lanes),
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
             "queue_rows": sum(lane.queue_rows for lane in self.router.lanes),
@@ -272,17 +276,24 @@ class Capture:
 
     def _report(self, kind: str) -> None:
         self.reported = time.monotonic()
+        for source in self.sources:
+            if source.state.kind == UPLOAD:
+                self.ledger.note_upload(source.state, time.time_ns() // 1000)
+        files, forgotten = self.ledger.pending(everything=kind == "end")
         report = CaptureReport(
             kind=kind,  # type: ignore[arg-type]
             seq=self.seq,
             instance=self.instance,
             sources=[describe(source.state) for source in self.sources],
+            files=files,
+            forgotten=forgotten,
             stats=self.stats(),
             now_ns=self.router.now_ns,
         )
         try:
             self.reports.send(report.pack(), 0 if kind == "end" else zmq.NOBLOCK)
             self.seq += 1
+            self.ledger.sent(files, forgotten)
         except zmq.Again:
             pass  # totals: the next report says all of it again
 

@@ -16,6 +16,7 @@ from services.coordinator.arguments import Answer, Arguments, Nothing, Operation
 from services.coordinator.conditions import BadValueError
 from services.coordinator.deltas import DeltaLog
 from services.coordinator.health import Health
+from services.coordinator.lives import Notice
 from services.coordinator.overview import Overviews
 from services.coordinator.query import Queries
 from services.coordinator.shards import RefusedError, Shards
@@ -24,6 +25,7 @@ from services.coordinator.team_requests import TeamRequests
 from services.coordinator.view import Inventory
 from shared.schema import (
     FacetsQuery,
+    FilesQuery,
     PatternReport,
     Reply,
     Request,
@@ -98,8 +100,10 @@ class Requests:
         self._table: dict[str, Operation] = {
             "register": self._register,
             "heartbeat": self._heartbeat,
+            "notice": self._notice,
             "topology": self._topology,
             "health": self._health,
+            "files": self._files,
             "streams": self._streams,
             "stream": self._stream,
             "deltas": self._deltas,
@@ -149,6 +153,9 @@ class Requests:
             "index": shard.index,
             "shards": len(self.shards.all),
             "coordinator": self._coordinator,
+            "told_packets": shard.told_packets,
+            "rows": shard.rows,
+            "seen": shard.seen,
         }, ()
 
     def _heartbeat(self, args: dict[str, Any]) -> Answer:
@@ -163,6 +170,10 @@ class Requests:
             "patterns_version": version,
             "favorites_version": self.team.annotations.favorites_version,
         }, ()
+
+    def _notice(self, args: dict[str, Any]) -> Answer:
+        self.health.notice(Notice.model_validate(args))
+        return {}, ()
 
     def _topology(self, args: dict[str, Any]) -> Answer:
         Nothing.model_validate(args)
@@ -180,6 +191,10 @@ class Requests:
             if shard.instance
         ]
         return {"expected": len(self.shards.all), "shards": shards}, ()
+
+    def _files(self, args: dict[str, Any]) -> Answer:
+        """For capture: how far the captures of a watched folder were read before."""
+        return {"files": self.health.sources.ledger.page(FilesQuery.model_validate(args))}, ()
 
     # ----------------------------------------------------------------------------- api
     def _health(self, args: dict[str, Any]) -> Answer:
