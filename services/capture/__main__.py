@@ -15,7 +15,7 @@ from services.capture.source import Batch, PacketSource, SourceState
 from services.capture.turns import LOOK_S, in_turns
 from services.capture.uploads import Uploads
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
-from shared.metrics import Stats, serve
+from shared.metrics import Stats, resident_bytes, serve
 from shared.schema import CaptureReport, Problem, SourceReport
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
@@ -42,6 +42,7 @@ class Capture:
         self.bus = Bus(settings.run_dir)
         self.instance = uuid.uuid4().hex[:16]
         self.seq = 0
+        self.told = True  # the last report was taken
         self.filtered = 0
         self.reported = 0.0
         self.settle_until = float("inf")
@@ -57,13 +58,7 @@ class Capture:
         self.reports.connect(self.bus.reports)
         self.router = Router([], lambda: stop.requested)
         self.pump = Pump(self.router)
-        metrics = Stats(
-            "capture",
-            self.stats,
-            frozenset({"queue_rows"}),
-            {"decode": "status", "fragments": "fate"},
-        )
-        serve(settings.metrics_listen, metrics.registry)
+        serve(settings.metrics_listen, Stats("capture", self.stats).registry)
 
     # ------------------------------------------------------------------------------ run
     def run(self) -> int:
@@ -246,6 +241,9 @@ class Capture:
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
             "queue_rows": sum(lane.queue_rows for lane in self.router.lanes),
+            "queue_rows_peak": sum(lane.peak_rows for lane in self.router.lanes),
+            "queue_rows_max": sum(lane.max_rows for lane in self.router.lanes),
+            "process_resident_bytes": resident_bytes(),
         }
 
     def _report(self, kind: str) -> None:
@@ -261,8 +259,11 @@ class Capture:
         try:
             self.reports.send(report.pack(), 0 if kind == "end" else zmq.NOBLOCK)
             self.seq += 1
-        except zmq.Again:
-            pass  # totals: the next report says all of it again
+            self.told = True
+        except zmq.Again:  # totals: the next report says all of it again
+            if self.told:
+                self.log.warning("%s takes no reports; trying again", self.bus.reports)
+            self.told = False
 
 
 def describe(state: SourceState) -> SourceReport:

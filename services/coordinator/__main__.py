@@ -13,7 +13,7 @@ import zmq
 from services.coordinator.deltas import IDS_MAX, DeltaLog
 from services.coordinator.health import ENDED, Health
 from services.coordinator.merge import Merger
-from services.coordinator.metrics import Metrics
+from services.coordinator.metrics import Metrics, Seen
 from services.coordinator.requests import Requests
 from services.coordinator.shards import COMPILE_GRACE_S, START_GRACE_S, Shards
 from services.coordinator.sinks import Sink
@@ -55,17 +55,16 @@ class Coordinator:
         self.team = Team(self.inventory, settings)
         self.sinks = self._open_sinks()
         self.deltas = DeltaLog(self.instance, settings.api_delta_capacity, self._publish)
-        self.shards = Shards(
-            worker_count(settings),
-            time.monotonic(),
-            self._replaced,
-            COMPILE_GRACE_S if kernel_cache.is_cold() else START_GRACE_S,
-        )
-        self.sources = Sources()
+        now, grace_s = time.monotonic(), START_GRACE_S
+        if kernel_cache.is_cold():
+            grace_s = COMPILE_GRACE_S
+        self.shards = Shards(worker_count(settings), now, self._replaced, grace_s)
+        self.sources = Sources(now, grace_s)
         self.merger = Merger(self.inventory, self.shards, self.sinks, self.team)
         self.health = Health(
             self.inventory, self.shards, self.sources, self.merger, self.deltas, self.sinks
         )
+        self.metrics = Metrics()
         self.requests = Requests(
             self.instance,
             self.inventory,
@@ -74,8 +73,8 @@ class Coordinator:
             self.deltas,
             time.monotonic,
             self.team,
+            self.metrics.text,
         )
-        self.metrics = Metrics()
         self.events_at = time.monotonic()
         self._told: tuple[str, str, list[str]] = ("", "", [])
         self._malformed: set[str] = set()
@@ -254,8 +253,21 @@ class Coordinator:
         self.deltas.append("stats", stats)
         if self.health.run_status == "running" and not self.health.is_finishing:
             self.health.say(stats)
-        report = self.health.report(time.monotonic())
-        self.metrics.update(report, self.requests.answered, self.requests.refused)
+        now = time.monotonic()
+        report = self.health.report(now)
+        self.metrics.update(
+            Seen(
+                report,
+                capture=self.sources.totals(),
+                capture_silent_s=self.sources.silent_s(now),
+                capture_restarts=self.sources.restarts,
+                unread_bytes=self.sources.unread_bytes,
+                lag_s=self.sources.lag_s(time.time()),
+                patterns=self.team.patterns.totals(),
+                answered=dict(self.requests.answered),
+                refused=dict(self.requests.refused),
+            )
+        )
         totals, rates = stats["totals"], stats["rates"]
         self.log.info(
             "%s, %s: %d packets, %d streams, %d events, %.0f packets/s",

@@ -119,7 +119,7 @@ class Health:
         """What is wrong at this moment, a sentence each; the same trouble is the same sentence."""
         found = [lost_shard(shard) for shard in self.shards.all if shard.is_lost(now)]
         if self.sources.is_silent(now):
-            found.append("capture is not heard any more and has not ended")
+            found.append(self.sources.trouble)
         if self.merger.team.state.trouble:
             found.append(self.merger.team.state.trouble)
         return found + [sink.trouble for sink in self.sinks if sink.trouble]
@@ -147,7 +147,8 @@ class Health:
         """What was not analysed, kept or written, by reason; all reasons there are, 0 too."""
         found = {name: self.sources.total(f"decode_{name}") for name in DECODE_DROPS}
         told = [name for name in self.sources.stats if name.startswith(CAPTURE_DROPS_PREFIX)]
-        found |= {name: self.sources.total(name) for name in (*FRAGMENT_DROPS, *sorted(told))}
+        told = [*FRAGMENT_DROPS, *sorted(told), "lost_with_shard"]
+        found |= {name: self.sources.total(name) for name in told}
         found |= {name: self.shards.total(name) for name in SHARD_DROPS}
         found |= self.inventory.losses()
         found["event_messages_lost"] = sum(shard.messages_lost for shard in self.shards.all)

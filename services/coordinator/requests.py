@@ -87,19 +87,22 @@ class Requests:
         deltas: DeltaLog,
         clock: Callable[[], float],
         team: Team,
+        metrics: Callable[[], bytes],
     ) -> None:
+        """metrics: gives those of the whole run, as Prometheus reads them."""
         self.inventory, self.shards, self.health, self.deltas = inventory, shards, health, deltas
         self.team = team
         self.queries = Queries(inventory, team)
         self.overviews = Overviews(self.queries)
         self.refused: dict[str, int] = {}  # by code
-        self._coordinator, self._clock = coordinator, clock
+        self._coordinator, self._clock, self._text = coordinator, clock, metrics
         self._log = logging.getLogger("coordinator")
         self._table: dict[str, Operation] = {
             "register": self._register,
             "heartbeat": self._heartbeat,
             "topology": self._topology,
             "health": self._health,
+            "metrics": self._metrics,
             "streams": self._streams,
             "stream": self._stream,
             "deltas": self._deltas,
@@ -185,6 +188,10 @@ class Requests:
     def _health(self, args: dict[str, Any]) -> Answer:
         Nothing.model_validate(args)
         return self.health.report(self._clock()), ()
+
+    def _metrics(self, args: dict[str, Any]) -> Answer:
+        Nothing.model_validate(args)
+        return {}, [self._text()]
 
     def _streams(self, args: dict[str, Any]) -> Answer:
         found = self.queries.page(StreamsQuery.model_validate(args))

@@ -13,20 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared import metrics
 from shared.schema import EventsHeader
 
 TAKEOVER_AFTER_S = 2.0
 LOST_AFTER_S = 1.8  # heartbeats come every half second; less than 2 s, the time health has to tell
 START_GRACE_S = 10.0  # for a shard to register at all
 COMPILE_GRACE_S = 300.0  # where kernels have to be compiled first
-GAUGES = (
-    "flow_rows",
-    "flow_rows_max",
-    "content_used_bytes",
-    "content_budget_bytes",
-    "content_favorite_bytes",
-    "held_segments",
-)
+GAUGES = metrics.GAUGES["shard"]
 
 
 class RefusedError(Exception):
@@ -75,6 +69,13 @@ class Shard:
         """A counter over all instances."""
         return self.stats.get(name, 0) + self.carried[name]
 
+    def totals(self) -> dict[str, int]:
+        """Counters over all instances, gauges of the present one."""
+        return {
+            name: self.stats.get(name, 0) if name in GAUGES else self.total(name)
+            for name in self.stats.keys() | self.carried.keys()
+        }
+
     def describe(self, now: float) -> dict[str, Any]:
         """As in health."""
         return {
@@ -88,9 +89,8 @@ class Shard:
             "events": self.events,
             "messages_lost": self.messages_lost,
             "orphaned_streams": self.orphaned_streams,
-            "stats": {name: self.stats.get(name, 0) if name in GAUGES else self.total(name)
-                      for name in self.stats.keys() | self.carried.keys()},
-        }  # fmt: skip
+            "stats": self.totals(),
+        }
 
 
 class Shards:

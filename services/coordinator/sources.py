@@ -4,16 +4,18 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from shared import metrics
 from shared.schema import CaptureReport, SourceReport
 
 SILENT_AFTER_S = 2.0
-GAUGES = ("queue_rows",)
+GAUGES = metrics.GAUGES["capture"]
+LIVE = ("interface",)  # kinds of sources whose packets are of now
 
 
 class Sources:
-    """The newest report of capture."""
+    """The newest report of capture. now: seconds, monotonic. start_grace_s: for the first one."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float = 0.0, start_grace_s: float = float("inf")) -> None:
         self.reports: list[SourceReport] = []
         self.stats: Mapping[str, int] = {}
         self.ended = False
@@ -21,7 +23,7 @@ class Sources:
         self.now_ns = 0
         self._instance = ""
         self._seq = -1
-        self._heard_at = 0.0
+        self._heard_at, self._start_grace_s = now, start_grace_s
         self._carried: Counter[str] = Counter()
 
     def take(self, report: CaptureReport, now: float) -> list[SourceReport]:
@@ -39,9 +41,21 @@ class Sources:
         self.ended = report.kind == "end"
         return [source for source in report.sources if source.status != before.get(source.name)]
 
+    def silent_s(self, now: float) -> float:
+        """Since it was heard last, or since it is waited for."""
+        return now - self._heard_at
+
     def is_silent(self, now: float) -> bool:
-        """It reported once, has not ended, and says nothing any more."""
-        return bool(self._instance) and not self.ended and now - self._heard_at > SILENT_AFTER_S
+        """It has not ended and says nothing any more."""
+        grace = SILENT_AFTER_S if self._instance else self._start_grace_s
+        return not self.ended and self.silent_s(now) > grace
+
+    @property
+    def trouble(self) -> str:
+        """What to say of a capture that is silent: a sentence."""
+        if self._instance:
+            return "capture is not heard any more and has not ended"
+        return "capture has not been heard yet"
 
     def excuse(self, now: float) -> None:
         """It could not be heard, because the coordinator itself did not listen."""
@@ -60,6 +74,22 @@ class Sources:
     def total(self, name: str) -> int:
         """A counter over all instances."""
         return self.stats.get(name, 0) + self._carried[name]
+
+    def totals(self) -> dict[str, int]:
+        """Counters over all instances, gauges of the present one."""
+        names = self.stats.keys() | self._carried.keys()
+        return {n: self.stats.get(n, 0) if n in GAUGES else self.total(n) for n in names}
+
+    @property
+    def unread_bytes(self) -> int:
+        """Of inputs that have a size: what is left of them."""
+        known = [each for each in self.reports if each.status in ("waiting", "reading")]
+        return sum(max(0, each.size - each.position) for each in known)
+
+    def lag_s(self, wall_s: float) -> float:
+        """How old the newest packet is that was sent on, while live sources are read; else 0."""
+        is_live = any(each.kind in LIVE and each.status == "reading" for each in self.reports)
+        return max(0.0, wall_s - self.now_ns / 1e9) if is_live and self.now_ns else 0.0
 
     @property
     def queue_rows(self) -> int:

@@ -16,7 +16,7 @@ from services.shard.favorites import NONE, Favorites
 from services.shard.requests import Requests
 from services.shard.search import STREAM_REF
 from services.shard.tables import Tables
-from services.shard.worker import GAUGES, Worker
+from services.shard.worker import Worker
 from shared.batch import EventBatch
 from shared.errors import EXIT_OK, UserError
 from shared.metrics import Stats, serve
@@ -113,7 +113,7 @@ class Shard:
         self.lanes = LaneReceiver(self.context, self.bus, index, depth)
         self.asked = open_socket(self.context, zmq.ROUTER, 1024)
         self.asked.bind(self.bus.shard_requests(index))
-        serve(self.settings.metrics_listen, Stats("shard", self.worker.stats, GAUGES, {}).registry)
+        serve(self.settings.metrics_listen, Stats("shard", self.worker.stats).registry)
         self.loop.on_readable(self.lanes.socket, self._packets)
         self.loop.on_readable(self.asked, self._answer)
         self.loop.on_readable(self.control, self._control)

@@ -35,7 +35,14 @@ class Peer:
         merger = Merger(self.inventory, shards, [], self.team)
         health = Health(self.inventory, shards, sources, merger, self.deltas, [])
         self.requests = Requests(
-            "c1", self.inventory, shards, health, self.deltas, lambda: self.now, self.team
+            "c1",
+            self.inventory,
+            shards,
+            health,
+            self.deltas,
+            lambda: self.now,
+            self.team,
+            lambda: b"a_metric 1\n",
         )
 
     def ask(self, op: str, **args: Any) -> tuple[dict[str, Any], list[bytes]]:
@@ -251,3 +258,7 @@ def test_no_arguments_are_a_fault(op: str, args: dict[str, Any]) -> None:
     reply, _ = Peer().reply(msgpack.packb({"v": SCHEMA_VERSION, "op": op, "args": args}))
     refusals = ("bad_value", "bad_request", "taken", "not_found", "bad_pattern")
     assert reply.error is None or reply.error.code in refusals
+
+
+def test_metrics_are_asked_for_like_all_else(peer: Peer) -> None:
+    assert peer.ask("metrics") == ({}, [b"a_metric 1\n"])
