@@ -15,6 +15,7 @@ STAT = {"w": 4, "h": 4}
 GRAPH = {"w": 8, "h": 8}
 # Grafana's names of units
 PACKETS, BYTES, SECONDS, SHARE, COUNT = "pps", "bytes", "s", "percentunit", "short"
+MILLISECONDS = "ms"
 PER_SECOND, BYTES_PER_SECOND = "cps", "Bps"
 RATE = "rate({}[$__rate_interval])"
 LOST = 'flowmate_coordinator_drops_total{reason=~"dropped_.*|lost_with_shard"}'
@@ -75,9 +76,9 @@ CAPTURE = Dashboard(
         stat("Capture heard", "Seconds since capture said anything. It reports 5 times a second;"
              " after the end of a run it may be silent.",
              SECONDS, "flowmate_capture_silent_seconds", (2, 5)),
-        stat("Lag", "How old the newest packet is that was sent to the shards, while a live source"
-             " is read; 0 when only files are.",
-             SECONDS, "flowmate_capture_lag_seconds", (1, 5)),
+        stat("Lag", "How old an interface's packets are when they are read: how long the kernel held"
+             " them. 0 when only files are read.",
+             MILLISECONDS, "flowmate_capture_lag_ms", (1000, 5000)),
         stat("Damaged records", "Records of the inputs that could not be read; health names file,"
              " offset and reason.",
              COUNT, "flowmate_capture_damaged_records", (1, 100)),

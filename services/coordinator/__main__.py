@@ -262,7 +262,6 @@ class Coordinator:
                 capture_silent_s=self.sources.silent_s(now),
                 capture_restarts=self.sources.restarts,
                 unread_bytes=self.sources.unread_bytes,
-                lag_s=self.sources.lag_s(time.time()),
                 patterns=self.team.patterns.totals(),
                 answered=dict(self.requests.answered),
                 refused=dict(self.requests.refused),

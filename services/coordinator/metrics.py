@@ -57,7 +57,6 @@ class Seen(NamedTuple):
     capture_silent_s: float
     capture_restarts: int
     unread_bytes: int
-    lag_s: float
     patterns: Mapping[str, int]  # sums over patterns and shards
     answered: Mapping[str, int]  # requests by operation
     refused: Mapping[str, int]  # by code
@@ -123,7 +122,6 @@ def of_capture(seen: Seen) -> Iterable[Metric]:
     prefix, sources = "flowmate_capture", seen.report["sources"]
     for name, value, text in (
         ("silent_seconds", seen.capture_silent_s, "Time since capture was heard last."),
-        ("lag_seconds", seen.lag_s, "Age of the newest packet sent on, of a live source."),
         ("unread_bytes", seen.unread_bytes, "What is left of inputs whose size is known."),
         (
             "damaged_records",

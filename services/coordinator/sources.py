@@ -9,7 +9,6 @@ from shared.schema import CaptureReport, SourceReport
 
 SILENT_AFTER_S = 2.0
 GAUGES = metrics.GAUGES["capture"]
-LIVE = ("interface",)  # kinds of sources whose packets are of now
 
 
 class Sources:
@@ -85,11 +84,6 @@ class Sources:
         """Of inputs that have a size: what is left of them."""
         known = [each for each in self.reports if each.status in ("waiting", "reading")]
         return sum(max(0, each.size - each.position) for each in known)
-
-    def lag_s(self, wall_s: float) -> float:
-        """How old the newest packet is that was sent on, while live sources are read; else 0."""
-        is_live = any(each.kind in LIVE and each.status == "reading" for each in self.reports)
-        return max(0.0, wall_s - self.now_ns / 1e9) if is_live and self.now_ns else 0.0
 
     @property
     def queue_rows(self) -> int:

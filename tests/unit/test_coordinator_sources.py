@@ -58,20 +58,6 @@ def test_what_is_left_of_inputs_that_have_a_size() -> None:
     assert sources.unread_bytes == 27
 
 
-def test_only_live_sources_lag() -> None:
-    for kind, status, lag in (
-        ("interface", "reading", 2.5),
-        ("interface", "done", 0.0),
-        ("pcap", "reading", 0.0),
-    ):
-        sources = Sources()
-        said = report(0, "reading", now_ns=7_500_000_000)
-        source = SourceReport(name="x", kind=kind, status=status)  # type: ignore[arg-type]
-        sources.take(said.model_copy(update={"sources": [source]}), 0.0)
-        assert sources.lag_s(10.0) == lag, (kind, status)
-        assert sources.lag_s(5.0) == 0.0  # a clock that is wrong
-
-
 def test_problems_are_described_without_versions() -> None:
     source = SourceReport(
         name="a", kind="pcap", status="failed", problems=[Problem(offset=4, reason="cut off")]

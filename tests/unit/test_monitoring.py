@@ -1,4 +1,4 @@
-"""Alerts and dashboards: that they are what their sources say, and that alerts fire when they should."""
+"""Alerts and dashboards: they are what their sources say, and alerts fire when they should."""
 
 import json
 import shutil
