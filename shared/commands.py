@@ -40,7 +40,11 @@ def command(name: str, rest: Sequence[str]) -> int:
         from shared import healthcheck  # numpy comes with it
 
         return healthcheck.main(rest)
-    known = ", ".join((*EVERY, "sample", "warm", "healthcheck"))
+    if name == "doctor":
+        from shared import doctor  # what a run never needs
+
+        return doctor.main(rest)
+    known = ", ".join((*EVERY, "sample", "warm", "doctor", "healthcheck"))
     hint = f"; to analyse it: flowmate --pcap {name}" if Path(name).exists() else ""
     raise UserError(f"{name} is no command{hint}; commands: {known}")
 

@@ -377,6 +377,8 @@ commands:
   flowmate sample [-o FILE]
                         write a capture to try things with
   flowmate warm         compile the kernels now rather than at the first run
+  flowmate doctor [--json] [--flag value ...]
+                        whether this machine will do for a run with these settings
   flowmate healthcheck SERVICE
                         exit 0 when that service answers
 """

@@ -76,8 +76,8 @@ CAPTURE = Dashboard(
         stat("Capture heard", "Seconds since capture said anything. It reports 5 times a second;"
              " after the end of a run it may be silent.",
              SECONDS, "flowmate_capture_silent_seconds", (2, 5)),
-        stat("Lag", "How old an interface's packets are when they are read: how long the kernel held"
-             " them. 0 when only files are read.",
+        stat("Lag", "How old an interface's packets are when they are read: how long the kernel"
+             " held them. 0 when only files are read.",
              MILLISECONDS, "flowmate_capture_lag_ms", (1000, 5000)),
         stat("Damaged records", "Records of the inputs that could not be read; health names file,"
              " offset and reason.",
