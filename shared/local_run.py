@@ -22,7 +22,7 @@ from shared.progress import Progress
 from shared.run_dir import run_dir
 from shared.service import Stop
 from shared.settings import Settings, host_port, worker_count
-from shared.sources import NOTHING_TO_READ, has_input, may_never_end
+from shared.sources import NOTHING_TO_READ, check_folders, has_input, may_never_end
 from shared.token import needs_token, new_token
 
 EXIT_INTERRUPTED = 130
@@ -75,6 +75,9 @@ def check(settings: Settings) -> None:
         raise UserError(NOTHING_TO_READ)
     if "" in settings.pcap:
         raise UserError("--pcap has no file name; give a capture (- is standard input)")
+    check_folders(settings)
+    for server in settings.pcap_over_ip:
+        host_port(server, "pcap_over_ip")
     if settings.api_listen and settings.mode == "dump":
         raise UserError("--mode dump has nothing to show: leave --api-listen out")
     if settings.api_listen:

@@ -118,6 +118,42 @@ class SourceReport(Message):
     problems: list[Problem] = []
 
 
+FileState = Literal["waiting", "reading", "done", "rejected", "gone"]
+
+
+class FileReport(Message):
+    """One capture of those that come one by one, and how far it is read. What stands behind
+    `changed_us` is for going on there after a restart."""
+
+    id: str
+    source: str  # the watched folder, or `uploads`
+    name: str
+    state: FileState
+    reason: str = ""  # why it waits, was rejected, or not read to its end
+    device: Count = 0
+    inode: Count = 0
+    size: Count = 0
+    offset: Count = 0  # bytes read
+    packets: Count = 0
+    damaged: Count = 0
+    found_us: Count = 0
+    changed_us: Count = 0
+    place_offset: Count = 0  # byte behind the last packet, after decompression
+    head: bytes = b""  # first bytes, by which it is known again
+    first_ns: int | None = None
+    time_ns: int = 0  # of the last packet
+    is_stranger: bool = False  # a folder or device: holds no capture
+    is_over: bool = False  # cannot be followed any further
+
+
+class FilesQuery(Message):
+    """What the coordinator knows of the captures of one source, behind the one of this id."""
+
+    source: str
+    after: str = ""
+    limit: int = Field(256, ge=1, le=1024)
+
+
 class CaptureReport(Message):
     """What capture has done so far; totals, not differences. `end`: no packet will follow."""
 
@@ -125,6 +161,8 @@ class CaptureReport(Message):
     seq: Count
     instance: str
     sources: list[SourceReport] = []
+    files: list[FileReport] = []  # those that changed, and in turns some that did not
+    forgotten: list[str] = []  # ids of files that capture does not remember any more
     stats: dict[str, int] = {}
     now_ns: int = 0
 

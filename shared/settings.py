@@ -59,6 +59,18 @@ class Settings(BaseModel):
         ("capture",),
         metavar="FILE",
     )
+    watch: tuple[str, ...] = setting(
+        (),
+        "drop folder: every capture that appears or grows there is read once",
+        ("capture",),
+        metavar="DIR",
+    )
+    pcap_over_ip: tuple[str, ...] = setting(
+        (),
+        "PCAP-over-IP server to read from; connected to again whenever it is gone",
+        ("capture",),
+        metavar="HOST:PORT",
+    )
     iface: tuple[str, ...] = setting(
         (),
         "interface to capture on, or any; --list-interfaces shows what there is",

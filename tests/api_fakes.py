@@ -129,6 +129,7 @@ class FakeCoordinator(FakeService):
                 "status": "ok",
                 "run_status": "running",
                 "sources": [{"name": "a.pcap", "status": "reading"}],
+                "ledger": {"files": [], "older": {}, "states": {}},
                 "shards": [{"index": 0, "ready": True}],
                 "totals": {"packets": 3},
                 "rates": {"packets_per_s": 1.5},

@@ -282,6 +282,42 @@ class Deltas(Body):
     deltas: list[Delta]
 
 
+class LedgerFile(BaseModel):
+    """One capture of a watched folder, or one that was uploaded, and how far it is read."""
+
+    id: str
+    source: str = Field(description="the watched folder, or `uploads`")
+    name: str = Field(description="what cannot be printed in it is escaped")
+    state: Literal["waiting", "reading", "done", "rejected", "gone"]
+    reason: str = Field(description="why it waits, was rejected, or was not read to its end")
+    device: Count
+    inode: Count
+    size: Count
+    offset: Count = Field(description="bytes read")
+    packets: Count
+    damaged: Count = Field(description="records, blocks and ends that could not be read")
+    found_us: Count
+    changed_us: Count
+
+
+class LedgerSums(BaseModel):
+    """Captures that are not told one by one any more."""
+
+    files: Count
+    packets: Count
+    size: Count
+    offset: Count
+    damaged: Count
+
+
+class Ledger(BaseModel):
+    """Captures that come one by one: the newest of them, and sums of the others."""
+
+    files: list[LedgerFile]
+    older: LedgerSums
+    states: dict[str, Count] = Field(description="how many are in each state")
+
+
 class Health(BaseModel):
     """How the run is doing, as the coordinator sees it; and who looks on."""
 
@@ -290,6 +326,7 @@ class Health(BaseModel):
     status: Literal["ok", "degraded", "failed"]
     run_status: Literal["waiting", "running", "completed", "failed"]
     sources: list[dict[str, Any]]
+    ledger: Ledger
     shards: list[dict[str, Any]]
     totals: dict[str, Any]
     rates: dict[str, Any]

@@ -11,8 +11,10 @@ from services.capture.bpf import CaptureFilter
 from services.capture.capture_file import open_captures
 from services.capture.clock import Clock
 from services.capture.dump import Dump
+from services.capture.ledger import Ledger
 from services.capture.pump import Pump
 from services.capture.reading import LOOK_S, Reading
+from services.capture.recall import recall
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
 from services.capture.sources import open_sources
@@ -53,7 +55,8 @@ class Capture:
         self.filtered = 0
         self.reported = 0.0
         self.settle_until = float("inf")
-        self.sources = open_sources(settings)
+        self.ledger = Ledger()
+        self.sources = open_sources(settings, self.ledger)
         self.opened = len(self.sources)
         self.uploads = Uploads(settings)
         self.clock = Clock()
@@ -75,6 +78,7 @@ class Capture:
         if not self._meet_shards():
             return EXIT_OK
         own = list(self.sources)
+        recall(own, self.context, self.bus, self.stop)
         if own:
             self._read_all(own)
             self._end()
@@ -273,17 +277,24 @@ class Capture:
 
     def _report(self, kind: str) -> None:
         self.reported = time.monotonic()
+        for source in self.sources:
+            if source.state.kind == UPLOAD:
+                self.ledger.note_upload(source.state, time.time_ns() // 1000)
+        files, forgotten = self.ledger.pending(everything=kind == "end")
         report = CaptureReport(
             kind=kind,  # type: ignore[arg-type]
             seq=self.seq,
             instance=self.instance,
             sources=[describe(source.state) for source in self.sources],
+            files=files,
+            forgotten=forgotten,
             stats=self.stats(),
             now_ns=self.router.now_ns,
         )
         try:
             self.reports.send(report.pack(), 0 if kind == "end" else zmq.NOBLOCK)
             self.seq += 1
+            self.ledger.sent(files, forgotten)
             self.told, self.lag_ms = True, 0
         except zmq.Again:  # totals: the next report says all of it again
             if self.told:

@@ -9,11 +9,12 @@ import errno
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from services.capture.compressed import Decompressed, codec_of
-from services.capture.inputs import STDIN, Input, check_stdin, is_open_ended, open_input
+from services.capture.inputs import STDIN, Input, Seekable, check_stdin, is_open_ended, open_input
 from services.capture.pcap_file import FILE_HEADER, VARIANTS, Format, PcapFile, Walked
 from services.capture.pcapng import MAGIC as PCAPNG_MAGIC
 from services.capture.pcapng import PcapngFile
@@ -78,12 +79,21 @@ def open_captures(
     ]
 
 
+class Place(NamedTuple):
+    """How far one capture was read: packets given out, and the byte behind the last of them,
+    counted after decompression."""
+
+    packets: int = 0
+    offset: int = 0
+
+
 class CaptureReader:
     """A PacketSource over an input that holds one capture, compressed or not.
 
     Packet bytes are never copied: a batch is a view of the buffer they were read into. One read
     does a bounded amount of work, and the buffer is batch_bytes, or what the longest record needs
-    (64 MiB at most).
+    (64 MiB at most). `after`: what was given out before is passed over, without reading it where
+    input and format allow that.
     """
 
     def __init__(
@@ -93,8 +103,11 @@ class CaptureReader:
         index: int,
         batch_packets: int = BATCH_PACKETS,
         batch_bytes: int = BATCH_BYTES,
+        after: Place = Place(),
     ) -> None:
         self.state = state
+        self.place = after  # how far the capture is read, by this reader and before it
+        self._to_pass = after.packets  # that were given out before
         self._open_input = open_input
         self._index = index
         self._batch_bytes = batch_bytes
@@ -144,6 +157,19 @@ class CaptureReader:
         if self.state.status == "reading":
             self.state.end()
 
+    @property
+    def wants(self) -> str:
+        """What is missing if the input ends here; empty when it may."""
+        window = self._window
+        if window is None:
+            return ""
+        if self._format is None:
+            return "a file header"
+        if window.skipping or window.left:
+            return "the rest of a record"
+        is_inside = isinstance(window.input, Decompressed) and window.input.is_cut_short
+        return "more of its compressed data" if is_inside else ""
+
     def _open(self) -> Window | None:
         if self._ended:
             return None
@@ -159,7 +185,7 @@ class CaptureReader:
         if self._format is None:
             need = self._recognise(window)
         else:
-            walked = self._format.walk(window, self._records, self.state)
+            walked = self._format.walk(window, self._records, self._counts)
             self._ended, need = walked.ended, walked.need
             if walked.found:
                 return self._batch(window, walked)
@@ -174,6 +200,13 @@ class CaptureReader:
             self._cut_short(window, need)
             self._ended = True
         return None
+
+    @property
+    def _counts(self) -> SourceState:
+        """Where damage is counted: nowhere before packets that were given out before."""
+        if self._to_pass <= self._records.size:
+            return self.state
+        return SourceState(self.state.name, self.state.kind, link_types=self.state.link_types)
 
     def _recognise(self, window: Window) -> int:
         """Choose the format by the first bytes; how many are needed for that, 0 = chosen."""
@@ -196,7 +229,15 @@ class CaptureReader:
         if need == FILE_HEADER:
             window.start += FILE_HEADER
         self.state.format = self._format.name + self._codec
+        self._go_on_after(window)
         return 0
+
+    def _go_on_after(self, window: Window) -> None:
+        """Behind the header of a plain pcap file: go to where it was read to."""
+        is_plain = isinstance(self._format, PcapFile) and isinstance(window.input, Seekable)
+        if self._to_pass and is_plain:
+            window.seek(self.place.offset)
+            self._to_pass = 0
 
     def _format_of(self, head: bytes) -> Format:
         if head[:MAGIC_BYTES] in VARIANTS:
@@ -205,12 +246,21 @@ class CaptureReader:
             return PcapngFile(self._index, self._batch_bytes)
         raise ValueError(describe_stranger(head))
 
-    def _batch(self, window: Window, walked: Walked) -> Batch:
-        self.state.packets += walked.found
-        self.state.bytes += walked.captured
+    def _batch(self, window: Window, walked: Walked) -> Batch | None:
+        records = self._records[: walked.found]
+        captured = walked.captured
+        if self._to_pass:
+            again = min(walked.found, self._to_pass)
+            self._to_pass -= again
+            captured -= int(records["caplen"][:again].sum(dtype=np.int64))
+            records = records[again:]
+            if not records.size:
+                return None
+        self.place = Place(self.place.packets + records.size, window.offset + window.start)
+        self.state.packets += records.size
+        self.state.bytes += captured
         used = window.start - walked.base
-        data = window.data[walked.base : window.start]
-        return Batch(data, self._records[: walked.found], used)
+        return Batch(window.data[walked.base : window.start], records, used)
 
     def _cut_short(self, window: Window, need: int) -> None:
         """The input is over: say so if that is in the middle of something."""

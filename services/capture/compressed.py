@@ -182,6 +182,11 @@ class Decompressed:
     def descriptors(self) -> list[int]:
         return self._stored.descriptors()
 
+    @property
+    def is_cut_short(self) -> bool:
+        """Would data be missing if the input ended here?"""
+        return self._codec.inside()
+
     def readinto(self, buffer: memoryview) -> int | None:
         """As much as the stored bytes at hand give, up to the buffer's size."""
         got, looked_at, eager = 0, 0, True

@@ -15,6 +15,7 @@ import numpy as np
 
 from services.capture.bpf import CaptureFilter
 from services.capture.kernels.dump_lines import LINE_BYTES, dump_lines
+from services.capture.ledger import Ledger
 from services.capture.reading import Reading
 from services.capture.source import Batch, PacketSource
 from services.capture.sources import open_sources
@@ -77,7 +78,7 @@ class Dump:
         self._max_packets = settings.max_packets
         self._output = output_path(settings)
         self._filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
-        self._sources = open_sources(settings)
+        self._sources = open_sources(settings, Ledger())
         check_not_an_input(self._output, settings.pcap)
 
     def run(self) -> int:

@@ -10,7 +10,7 @@ import os
 import select
 import stat
 import sys
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from shared.errors import UserError
 
@@ -45,6 +45,13 @@ class Input(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Seekable(Protocol):
+    """An input that can go on at any of its bytes."""
+
+    def seek(self, offset: int) -> None: ...
+
+
 class FileInput:
     """A regular file, from where its descriptor stands."""
 
@@ -57,6 +64,9 @@ class FileInput:
 
     def descriptors(self) -> list[int]:
         return []
+
+    def seek(self, offset: int) -> None:
+        self.position = self._file.seek(offset)
 
     def readinto(self, buffer: memoryview) -> int:
         got = self._file.readinto(buffer)

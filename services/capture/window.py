@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from services.capture.inputs import Input
+from services.capture.inputs import Input, Seekable
 
 
 class Window:
@@ -45,6 +45,13 @@ class Window:
         """Read another input from its beginning; what was in memory is dropped."""
         self.input = source
         self.start = self.stop = self.offset = 0
+
+    def seek(self, offset: int) -> None:
+        """Go on at this byte of an input that is a `Seekable`."""
+        assert isinstance(self.input, Seekable)
+        self.input.seek(offset)
+        self.start = self.stop = 0
+        self.offset = offset
 
     def fill(self, need: int) -> int | None:
         """Read on, with room for `need` unused bytes (more than are left); what `readinto` says.

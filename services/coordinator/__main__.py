@@ -12,6 +12,7 @@ import zmq
 
 from services.coordinator.deltas import IDS_MAX, DeltaLog
 from services.coordinator.health import ENDED, Health
+from services.coordinator.ledger import UPLOADS, Ledger, status_of
 from services.coordinator.merge import Merger
 from services.coordinator.metrics import Metrics, Seen
 from services.coordinator.requests import Requests
@@ -59,7 +60,7 @@ class Coordinator:
         if kernel_cache.is_cold():
             grace_s = COMPILE_GRACE_S
         self.shards = Shards(worker_count(settings), now, self._replaced, grace_s)
-        self.sources = Sources(now, grace_s)
+        self.sources = Sources(now, grace_s, Ledger(self.team.state))
         self.merger = Merger(self.inventory, self.shards, self.sinks, self.team)
         self.health = Health(
             self.inventory, self.shards, self.sources, self.merger, self.deltas, self.sinks
@@ -187,9 +188,12 @@ class Coordinator:
             except SchemaError as error:
                 self._note_malformed(error)
                 continue
-            for source in self.sources.take(report, time.monotonic()):
+            told = [describe(source) for source in self.sources.take(report, time.monotonic())]
+            files = self.sources.ledger.take(report)
+            told += [status_of(file) for file in files if file.source != UPLOADS]
+            for body in told:
                 for sink in self.sinks:
-                    sink.put_record("source_status", describe(source))
+                    sink.put_record("source_status", body)
             if self.shards.input_ended and not self.sources.ended:
                 self.shards.go_on()
             self.shards.input_ended = self.sources.ended

@@ -188,6 +188,7 @@ class Health:
             "status": self.status(now),
             "run_status": self.run_status,
             "sources": self.sources.describe(),
+            "ledger": self.sources.ledger.describe(),
             "shards": [shard.describe(now) for shard in self.shards.all],
             "totals": self.totals(),
             "rates": self.rates.per_second(),

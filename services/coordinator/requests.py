@@ -24,6 +24,7 @@ from services.coordinator.team_requests import TeamRequests
 from services.coordinator.view import Inventory
 from shared.schema import (
     FacetsQuery,
+    FilesQuery,
     PatternReport,
     Reply,
     Request,
@@ -103,6 +104,7 @@ class Requests:
             "topology": self._topology,
             "health": self._health,
             "metrics": self._metrics,
+            "files": self._files,
             "streams": self._streams,
             "stream": self._stream,
             "deltas": self._deltas,
@@ -183,6 +185,10 @@ class Requests:
             if shard.instance
         ]
         return {"expected": len(self.shards.all), "shards": shards}, ()
+
+    def _files(self, args: dict[str, Any]) -> Answer:
+        """For capture: how far the captures of a watched folder were read before."""
+        return {"files": self.health.sources.ledger.page(FilesQuery.model_validate(args))}, ()
 
     # ----------------------------------------------------------------------------- api
     def _health(self, args: dict[str, Any]) -> Answer:

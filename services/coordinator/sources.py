@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from services.coordinator.ledger import Ledger
+from services.coordinator.state import StateFile
 from shared import metrics
 from shared.schema import CaptureReport, SourceReport
 
@@ -12,9 +14,17 @@ GAUGES = metrics.GAUGES["capture"]
 
 
 class Sources:
-    """The newest report of capture. now: seconds, monotonic. start_grace_s: for the first one."""
+    """The newest report of capture, and its captures that come one by one."""
 
-    def __init__(self, now: float = 0.0, start_grace_s: float = float("inf")) -> None:
+    def __init__(
+        self,
+        now: float = 0.0,
+        start_grace_s: float = float("inf"),
+        ledger: Ledger | None = None,
+    ) -> None:
+        """now: seconds, monotonic. start_grace_s: how long its first report may take. ledger: None
+        = an empty one, of which nothing is kept."""
+        self.ledger = ledger or Ledger(StateFile(""))
         self.reports: list[SourceReport] = []
         self.stats: Mapping[str, int] = {}
         self.ended = False

@@ -14,6 +14,8 @@ from shared.schema import (
     Credit,
     EventsHeader,
     FacetsQuery,
+    FileReport,
+    FilesQuery,
     Message,
     MessageFilter,
     MessageSearch,
@@ -50,8 +52,13 @@ MESSAGES: list[Message] = [
                 problems=[Problem(offset=24, reason="record cut short")],
             )
         ],
+        files=[
+            FileReport(id="1-2-3", source="/drop", name="a.pcap", state="waiting", head=b"\xa1")
+        ],
+        forgotten=["1-2-0"],
         stats={"packets": 2},
     ),
+    FilesQuery(source="/drop", after="1-2-3"),
     Request(op="health"),
     Reply(result={"status": "ok"}),
     Reply(error=Refusal(code="not_found", message="no such stream", hint="list them")),
@@ -132,5 +139,5 @@ def test_every_message_is_tried() -> None:
         for kind in vars(schema).values()
         if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
     }
-    inner = {Problem, SourceReport, Refusal, StreamFilter, MessageFilter}
+    inner = {Problem, SourceReport, FileReport, Refusal, StreamFilter, MessageFilter}
     assert kinds - inner == {type(message) for message in MESSAGES}

@@ -1,0 +1,153 @@
+"""Which capture is which, from one look at the folder to the next.
+
+Rules. The same device and inode that still begins as what was read of it is the same capture,
+whatever it is called: it has grown, or was renamed. If it begins otherwise, other content was
+written over it, and that is another capture. Another file under the name of one that is gone, that
+begins as it did and is not shorter, is that one brought again (as rsync does). A file that is
+shorter than what was read, but no different so far, is waited for. A file with several names is
+read once. All others are new.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from services.capture.watch.entry import Entry
+from services.capture.watch.listing import FILES_MAX, Found
+
+# Whether a file begins as what was read of a capture; None = that cannot be told now
+Begins = Callable[[Entry, Found], bool | None]
+
+
+@dataclass
+class Changes:
+    """What became of captures between two looks."""
+
+    new: list[Entry] = field(default_factory=list)
+    moved: list[Entry] = field(default_factory=list)  # they are another file now
+    replaced: list[Entry] = field(default_factory=list)  # their content is no more
+    gone: list[Entry] = field(default_factory=list)
+    dropped: list[Entry] = field(default_factory=list)  # forgotten, to have room for new ones
+    changed: list[Entry] = field(default_factory=list)  # in size or name
+    left_out: int = 0  # new, but there is no room
+
+
+class Catalogue:
+    """All captures of a folder that are known, the oldest first."""
+
+    def __init__(self, begins: Begins, files_max: int = FILES_MAX) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._begins = begins
+        self._files_max = files_max
+        self._by_inode: dict[tuple[int, int], Entry] = {}
+
+    def add(self, entry: Entry) -> None:
+        self.entries[entry.id] = entry
+        self._by_inode[entry.device, entry.inode] = entry
+
+    def update(self, found: Iterable[Found], now: float, now_us: int) -> Changes:
+        """Compare with what was there before. now: monotonic seconds; now_us: wall clock."""
+        changes = Changes()
+        seen: set[Entry] = set()
+        unknown = []
+        for each in found:
+            entry = self._by_inode.get((each.device, each.inode))
+            if entry in seen:
+                continue  # another name of it
+            if entry is not None and self._is_same(entry, each):
+                seen.add(entry)
+                note(entry, each, now, changes)
+                continue
+            if entry is not None and entry.is_here:
+                changes.replaced.append(entry)
+                entry.is_here = False
+            unknown.append(each)
+        self._enter(unknown, seen, changes, now, now_us)
+        for entry in self.entries.values():
+            if entry.is_here and entry not in seen:
+                entry.is_here = False
+                changes.gone.append(entry)
+        return changes
+
+    def _is_same(self, entry: Entry, found: Found) -> bool:
+        if found.stranger or entry.is_stranger:
+            return bool(found.stranger) == entry.is_stranger
+        is_untouched = (found.size, found.changed_ns) == (entry.size, entry.changed_ns)
+        if not entry.head or (is_untouched and not entry.is_unclear):
+            return True
+        answer = self._begins(entry, found)
+        entry.is_unclear = answer is None
+        return answer is not False
+
+    def _enter(
+        self, unknown: list[Found], seen: set[Entry], changes: Changes, now: float, now_us: int
+    ) -> None:
+        """Files whose inode says nothing: brought again, or new."""
+        absent = {}
+        if unknown:
+            left = (each for each in self.entries.values() if each not in seen)
+            absent = {entry.name: entry for entry in left if entry.head}
+        for each in unknown:
+            entry = absent.get(each.name)
+            if entry is not None and self._is_again(entry, each):
+                self._by_inode.pop((entry.device, entry.inode), None)
+                entry.device, entry.inode = each.device, each.inode
+                self.add(entry)
+                changes.moved.append(entry)
+                note(entry, each, now, changes)
+            elif self._make_room(changes):
+                entry = new_entry(each, now, now_us)
+                self.add(entry)
+                changes.new.append(entry)
+            else:
+                changes.left_out += 1
+                continue
+            seen.add(entry)
+
+    def _is_again(self, entry: Entry, found: Found) -> bool:
+        if found.stranger or entry.is_stranger or found.size < entry.offset:
+            return False
+        return self._begins(entry, found) is True
+
+    def _make_room(self, changes: Changes) -> bool:
+        """Forget one that is not there any more, if there are too many."""
+        if len(self.entries) < self._files_max:
+            return True
+        for entry in self.entries.values():
+            if not entry.is_here and entry.opened is None:
+                del self.entries[entry.id]
+                if self._by_inode.get((entry.device, entry.inode)) is entry:
+                    del self._by_inode[entry.device, entry.inode]
+                changes.dropped.append(entry)
+                return True
+        return False
+
+
+def note(entry: Entry, found: Found, now: float, changes: Changes) -> None:
+    """What a look shows of a capture that is known."""
+    if found.size != entry.size:
+        entry.grown_at = now
+    if found.name != entry.name:
+        entry.is_renamed = entry.is_renamed or entry.offset > 0
+    if (found.size, found.name) != (entry.size, entry.name) or not entry.is_here:
+        changes.changed.append(entry)
+    if found.changed_ns != entry.changed_ns:
+        entry.retry_at = entry.retry_s = 0.0  # what it could not be read for may be over
+    entry.name, entry.size, entry.changed_ns = found.name, found.size, found.changed_ns
+    entry.is_here = True
+
+
+def new_entry(found: Found, now: float, now_us: int) -> Entry:
+    entry = Entry(
+        id=f"{found.device:x}-{found.inode:x}-{now_us:x}",
+        name=found.name,
+        device=found.device,
+        inode=found.inode,
+        size=found.size,
+        changed_ns=found.changed_ns,
+        found_us=now_us,
+        changed_us=now_us,
+        grown_at=now,
+    )
+    if found.stranger:
+        entry.state, entry.reason, entry.is_stranger = "rejected", found.stranger, True
+    return entry
