@@ -21,6 +21,7 @@ from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
 from shared.figures import size
 from shared.output import STDIN, output_path
 from shared.settings import Settings, flag, host_port, resolve, worker_count
+from shared.sources import check_folders
 
 State = Literal["ok", "warn", "fail"]
 SYSFS = Path("/sys/class/net")
@@ -40,7 +41,7 @@ LANE_BYTES = 32 << 20  # shared memory of one shard's lane, with some to spare
 # What rows cost, measured: docs/operations.md
 FLOW_BYTES, STREAM_BYTES, MESSAGE_BYTES = 249, 745, 208
 SERVICE_BYTES = 160 << 20  # code, buffers and scratch of a process
-DOCKER_S = 10.0
+DOCKER_S, CONNECT_S = 10.0, 2.0
 
 
 class Finding(NamedTuple):
@@ -70,6 +71,33 @@ def check_input(settings: Settings) -> Iterator[Finding]:
             yield Finding(name, "fail", "may not be read", f"chmod a+r {path}")
         else:
             yield Finding(name, "ok", size(os.path.getsize(path)))
+
+
+def check_open_ended(settings: Settings) -> Iterator[Finding]:
+    """Watched folders can be read; servers of PCAP-over-IP answer, or will be tried again."""
+    for path in settings.watch:
+        try:
+            check_folders(settings.model_copy(update={"watch": (path,)}))
+        except UserError as error:
+            _, _, why = str(error).partition(f"{path}: ")
+            text, _, advice = why.partition("; ")
+            yield Finding(f"folder {path}", "fail", text, advice)
+        else:
+            yield Finding(f"folder {path}", "ok", "can be read")
+    for server in settings.pcap_over_ip:
+        yield check_server(server)
+
+
+def check_server(server: str) -> Finding:
+    check = f"server {server}"
+    try:
+        socket.create_connection(host_port(server, "pcap_over_ip"), CONNECT_S).close()
+    except UserError as error:
+        return Finding(check, "fail", str(error), "give HOST:PORT")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return Finding(check, "warn", reason, "start it; a run tries again until it answers")
+    return Finding(check, "ok", "answers")
 
 
 def check_interfaces(settings: Settings) -> Iterator[Finding]:
@@ -282,6 +310,7 @@ def _docker(*words: str) -> str:
 # ----------------------------------------------------------------------------------- all
 CHECKS: Sequence[Check] = (
     check_input,
+    check_open_ended,
     check_interfaces,
     check_kernels,
     check_memory,

@@ -23,10 +23,12 @@ def said(
     *words: str, folder: Path, before: Callable[[], None] | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """The command, with a cache of its own. before: called in the new process."""
+    environ = clean_environ() | {"XDG_CACHE_HOME": str(folder)}
+    environ.pop("NUMBA_CACHE_DIR", None)  # set where kernels were imported before
     return subprocess.run(
         [sys.executable, "-m", "shared.launcher", "doctor", *words],
         cwd=folder,
-        env=clean_environ() | {"XDG_CACHE_HOME": str(folder)},
+        env=environ,
         preexec_fn=before,
         capture_output=True,
         text=True,
@@ -79,6 +81,20 @@ def test_a_setting_that_is_none_is_the_users_mistake(tmp_path: Path) -> None:
     done = said("--max-flows", "many", folder=tmp_path)
     assert done.returncode == 2
     assert "--max-flows many" in done.stderr
+
+
+def test_folders_and_servers_that_are_read_from(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = f"127.0.0.1:{server.getsockname()[1]}"
+        [folder, answers] = doctor.check_open_ended(
+            Settings(watch=(str(tmp_path),), pcap_over_ip=(here,))
+        )
+    [missing, refuses] = doctor.check_open_ended(
+        Settings(watch=(str(tmp_path / "none"),), pcap_over_ip=(here,))
+    )
+    assert (folder.state, answers.state) == ("ok", "ok")
+    assert (missing.state, missing.advice) == ("fail", "make it first")
+    assert (refuses.state, refuses.text) == ("warn", "connection refused")
 
 
 @pytest.mark.skipif(not Path("/sys/class/net/lo").exists(), reason="no Linux")
