@@ -114,6 +114,7 @@ class SourceReport(Message):
     trouble: str = ""  # why it waits or what it lacks at this moment
     dropped_kernel: Count = 0  # packets
     dropped_interface: Count = 0
+    dropped_ours: Count = 0
     last_drop_us: Count = 0  # 0 = never
     problems: list[Problem] = []
 

@@ -265,6 +265,7 @@ class Capture:
             "filtered": self.filtered,
             "dropped_kernel": sum(source.state.dropped_kernel for source in self.sources),
             "dropped_interface": sum(source.state.dropped_interface for source in self.sources),
+            "dropped_ours": sum(source.state.dropped_ours for source in self.sources),
             "lost_with_shard": sum(lane.lost_packets for lane in self.router.lanes),
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
@@ -316,6 +317,7 @@ def describe(state: SourceState) -> SourceReport:
         trouble=state.trouble,
         dropped_kernel=state.dropped_kernel,
         dropped_interface=state.dropped_interface,
+        dropped_ours=state.dropped_ours,
         last_drop_us=state.last_drop_us,
         problems=[Problem(offset=p.offset, reason=p.reason) for p in state.problems],
     )
