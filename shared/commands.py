@@ -11,7 +11,7 @@ from shared import kernel_cache, local_run, sample
 from shared.errors import EXIT_OK, EXIT_USAGE, UserError
 from shared.local_run import say
 from shared.settings import EVERY, LIST_INTERFACES, Parser, resolve, variable
-from shared.token import needs_token, new_token
+from shared.token import kept_token, needs_token
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,8 +51,8 @@ def command(name: str, rest: Sequence[str]) -> int:
 
 def serve(service: str, rest: Sequence[str]) -> int:
     """Become one service. Found by name, so that `shared` imports none of them."""
-    if service == "api" and needs_token(resolve(rest, "api")):
-        os.environ[variable("api_token")] = token = new_token()
+    if service == "api" and needs_token(settings := resolve(rest, "api")):
+        os.environ[variable("api_token")] = token = kept_token(settings.run_dir)
         say(f"API token {token}  (choose your own with {variable('api_token')})")
     return become(f"services.{service}", [f"flowmate {service}", *rest])
 

@@ -71,6 +71,7 @@ def test_a_shard_registers_beats_and_shows(peer: Peer) -> None:
     assert result == {"index": 0, "shards": 2, "coordinator": "c1"}
     topology, _ = peer.ask("topology")
     assert topology["expected"] == 2
+    assert topology["capture"] == {"age_ms": int(peer.now * 1000), "ended": False}
     assert [shard["ready"] for shard in topology["shards"]] == [False]
     peer.now = 1.0
     beat, _ = peer.ask("heartbeat", shard=0, instance="x", seq=0)
