@@ -1,6 +1,5 @@
 """What every service process does the same: signals, a poll loop, logging, an orderly end."""
 
-import ctypes
 import gc
 import logging
 import os
@@ -18,9 +17,8 @@ from typing import Any
 import zmq
 
 from shared.errors import EXIT_INTERNAL, EXIT_USAGE, UserError
+from shared.parent import die_with_launcher
 from shared.settings import Service, Settings, resolve
-
-PR_SET_PDEATHSIG = 1
 
 
 class Stop:
@@ -101,14 +99,6 @@ def start_logging(service: str) -> logging.Logger:
     return logging.getLogger(service)
 
 
-def die_with_parent() -> None:
-    """Ask Linux for SIGTERM when the launcher dies, so that no service is left behind."""
-    if os.environ.get("FLOWMATE_LAUNCHER_PID") and sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-        if os.getppid() != int(os.environ["FLOWMATE_LAUNCHER_PID"]):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
 def share_with_group(run_dir: str) -> None:
     """In a run directory that a group may write, a group of users runs the services: what is made
     there (sockets, lanes) is the group's as well, and nobody else's."""
@@ -126,7 +116,7 @@ def run_service(
     gc.freeze()  # what is imported stays
     gc.enable()
     start_logging(name)
-    die_with_parent()
+    die_with_launcher()
     try:
         settings = resolve(sys.argv[1:] if argv is None else argv, name)
         share_with_group(settings.run_dir)

@@ -18,7 +18,7 @@ PACKETS, BYTES, SECONDS, SHARE, COUNT = "pps", "bytes", "s", "percentunit", "sho
 MILLISECONDS = "ms"
 PER_SECOND, BYTES_PER_SECOND = "cps", "Bps"
 RATE = "rate({}[$__rate_interval])"
-LOST = 'flowmate_coordinator_drops_total{reason=~"dropped_.*|lost_with_shard"}'
+LOST = 'flowmate_coordinator_drops_total{reason=~"dropped_.*|packets_lost"}'
 MISSING = "sum(flowmate_shard_gap_bytes_total)"
 CARRIED = "sum(flowmate_shard_stream_bytes_total)"
 
