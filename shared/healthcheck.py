@@ -17,7 +17,7 @@ from shared.settings import EVERY, Settings, host_port, resolve
 from shared.wire import Bus, ask
 
 DEADLINE_MS = 2000
-SILENT_MS = 3000  # a shard says something every second
+SILENT_MS = 3000  # a shard says something every second, capture five times
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,6 +38,8 @@ def check(service: str, settings: Settings) -> str:
     """What is wrong; empty when nothing is. OSError or ZMQError when nobody answers."""
     if service == "shard":
         return _check_shard(_ask(settings, "topology"))
+    if service == "capture":
+        return _check_capture(_ask(settings, "topology"))
     _ask(settings, "health")
     return _check_api(settings) if service == "api" else ""
 
@@ -58,6 +60,13 @@ def _check_shard(topology: dict[str, Any]) -> str:
         return "the coordinator knows no shard of this host"
     oldest = max(int(shard.get("age_ms", 0)) for shard in here)
     return f"not heard of for {oldest} ms" if oldest > SILENT_MS else ""
+
+
+def _check_capture(topology: dict[str, Any]) -> str:
+    """The coordinator must have heard of it lately, unless it has read all there was."""
+    capture = topology.get("capture", {})
+    age = int(capture.get("age_ms", 0))
+    return f"not heard of for {age} ms" if age > SILENT_MS and not capture.get("ended") else ""
 
 
 def _check_api(settings: Settings) -> str:

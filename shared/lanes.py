@@ -87,6 +87,8 @@ class LaneSender:
         self.credits = open_socket(context, zmq.PULL, count + 1)
         self.credits.connect(bus.credits(shard))
         self.name = lane_name(shard, count, rows, payload)
+        self.max_rows = count * rows  # packets that may wait
+        self.peak_rows = 0  # most that waited at a time
         self._sent: deque[tuple[int, int]] = deque()  # (credit to come, packets), oldest first
         self._end_arrived = False
         self._asked_at = time.monotonic()
@@ -211,6 +213,8 @@ class LaneSender:
             else:
                 self.socket.send(header, zmq.NOBLOCK)
                 self._sent.append((index, rows))
+                waiting = sum(packets for _, packets in self._sent)
+                self.peak_rows = max(self.peak_rows, waiting)
         except zmq.Again:
             return False
         self.seq += 1

@@ -1,10 +1,14 @@
 """Prometheus in every service: one registry each, served where the user asks for it.
 
+What capture and shards count travels to the coordinator as well, and it shows it as they would:
+so one scrape of the API tells of the whole run, also of services that nobody can reach.
+
 Names are `flowmate_<service>_<noun>_<unit>[_total]`; labels come only from closed sets.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,6 +18,28 @@ from shared.errors import UserError
 from shared.settings import Service, flag, host_port
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+# of the counters that services send to the coordinator these go up and down; all others only grow
+GAUGES: Mapping[Service, frozenset[str]] = {
+    "capture": frozenset(
+        {"queue_rows", "queue_rows_peak", "queue_rows_max", "lag_ms", "process_resident_bytes"}
+    ),
+    "shard": frozenset(
+        {
+            "flow_rows",
+            "flow_rows_max",
+            "content_used_bytes",
+            "content_budget_bytes",
+            "content_favorite_bytes",
+            "held_segments",
+            "analyzers_live",
+            "process_resident_bytes",
+        }
+    ),
+}
+# first word of some counters, and what the rest of their names is a label of
+FAMILIES: Mapping[Service, Mapping[str, str]] = {
+    "capture": {"decode": "status", "fragments": "fate", "dropped": "reason"}
+}
 
 
 def new_registry(service: Service) -> CollectorRegistry:
@@ -25,46 +51,74 @@ def new_registry(service: Service) -> CollectorRegistry:
         registry=registry,
     )
     resident.set_function(resident_bytes)
+    started = Gauge(
+        f"flowmate_{service}_process_start_time_seconds",
+        "When the process started, seconds since the epoch.",
+        registry=registry,
+    )
+    started.set(round(time.time(), 3))
     return registry
 
 
 class Stats(Collector):
-    """A service's own counters, as they travel to the coordinator, as metrics.
+    """A service's own counters, as they travel to the coordinator, as metrics."""
 
-    read: gives totals and gauges by name; `gauges` says which are gauges. A name with a prefix of
-    `families` becomes that family with the rest as its label: (prefix, label).
-    """
-
-    def __init__(
-        self,
-        service: Service,
-        read: Callable[[], Mapping[str, int]],
-        gauges: frozenset[str],
-        families: Mapping[str, str],
-    ) -> None:
-        self._prefix = f"flowmate_{service}"
-        self._read, self._gauges, self._families = read, gauges, families
-        self.registry = new_registry(service)
+    def __init__(self, service: Service, read: Callable[[], Mapping[str, int]]) -> None:
+        self._service, self._read = service, read
+        self.registry = CollectorRegistry()  # the process's memory is one of its counters
         self.registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
         """Called by the server for each scrape."""
-        labelled: dict[str, CounterMetricFamily] = {}
-        for name, value in self._read().items():
-            text = name.replace("_", " ").capitalize() + "."
-            family = next((f for f in self._families if name.startswith(f"{f}_")), "")
+        return of_stats(self._service, [((), self._read())])
+
+
+def of_stats(
+    service: Service,
+    rows: Sequence[tuple[Sequence[str], Mapping[str, int]]],
+    labels: Sequence[str] = (),
+) -> Iterable[Metric]:
+    """Totals and gauges by name as metrics; a row for each process, with the values of `labels`.
+
+    A name that begins with a word of FAMILIES becomes that family, with the rest as its label.
+    """
+    found: dict[str, Metric] = {}
+    families = FAMILIES.get(service, {})
+    for values, stats in rows:
+        for name, value in stats.items():
+            family = next((f for f in families if name.startswith(f"{f}_")), "")
             if family:
-                label = self._families[family]
-                about = f"{family.capitalize()} by {label}."
-                metric = labelled.setdefault(
-                    family, CounterMetricFamily(f"{self._prefix}_{family}", about, labels=[label])
+                label = families[family]
+                add(
+                    found,
+                    service,
+                    family,
+                    f"{family.capitalize()} by {label}.",
+                    ([*labels, label], [*values, name.removeprefix(f"{family}_")]),
+                    value,
                 )
-                metric.add_metric([name.removeprefix(f"{family}_")], value)
-            elif name in self._gauges:
-                yield GaugeMetricFamily(f"{self._prefix}_{name}", text, value=value)
             else:
-                yield CounterMetricFamily(f"{self._prefix}_{name}", text, value=value)
-        yield from labelled.values()
+                text = f"{name.replace('_', ' ').capitalize()}."
+                add(found, service, name, text, (labels, values), value)
+    return found.values()
+
+
+def add(
+    found: dict[str, Metric],
+    service: Service,
+    name: str,
+    text: str,
+    label: tuple[Sequence[str], Sequence[str]],
+    value: float,
+) -> None:
+    """Enter one sample; label: names and values."""
+    names, values = label
+    if name not in found:
+        kind = GaugeMetricFamily if name in GAUGES.get(service, ()) else CounterMetricFamily
+        found[name] = kind(f"flowmate_{service}_{name}", text, labels=names)
+    metric = found[name]
+    assert isinstance(metric, GaugeMetricFamily | CounterMetricFamily)
+    metric.add_metric(values, value)
 
 
 def resident_bytes() -> int:

@@ -35,7 +35,7 @@ def unpack(kind: type[Model], frame: bytes | memoryview, edge: str) -> Model:
     """Validate one header at its receiving edge. `edge` names the socket in the error."""
     try:
         value = msgpack.unpackb(frame, raw=False, strict_map_key=False, use_list=True)
-    except (ValueError, msgpack.exceptions.UnpackException) as error:
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException) as error:  # a map as a key
         raise SchemaError(f"{edge}: not a msgpack message: {error}") from error
     if not isinstance(value, dict):
         raise SchemaError(f"{edge}: a message is a map, this is {type(value).__name__}")

@@ -6,9 +6,11 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -97,6 +99,14 @@ def start_logging(service: str) -> logging.Logger:
     return logging.getLogger(service)
 
 
+def share_with_group(run_dir: str) -> None:
+    """In a run directory that a group may write, a group of users runs the services: what is made
+    there (sockets, lanes) is the group's as well, and nobody else's."""
+    with suppress(OSError):
+        if os.stat(run_dir).st_mode & stat.S_IWGRP:
+            os.umask(0o007)
+
+
 def run_service(
     name: Service,
     main: Callable[[Settings, Stop], int],
@@ -109,6 +119,7 @@ def run_service(
     die_with_launcher()
     try:
         settings = resolve(sys.argv[1:] if argv is None else argv, name)
+        share_with_group(settings.run_dir)
         return main(settings, Stop())
     except UserError as error:
         print(f"flowmate {name}: {error}", file=sys.stderr)

@@ -143,7 +143,8 @@ class Settings(BaseModel):
     # shards
     workers: int = setting(
         0,
-        "shards; 0 = the machine's cores less one for capture and coordinator, at least 1",
+        "shards; 0 = the machine's cores less one for capture and coordinator, at least 1; a"
+        " coordinator that is started alone takes as many as come",
         ("shard", "capture", "coordinator", "launcher"),
         "processes",
         ge=0,
@@ -389,6 +390,8 @@ commands:
   flowmate sample [-o FILE]
                         write a capture to try things with
   flowmate warm         compile the kernels now rather than at the first run
+  flowmate doctor [--json] [--flag value ...]
+                        whether this machine will do for a run with these settings
   flowmate healthcheck SERVICE
                         exit 0 when that service answers
 """

@@ -83,6 +83,7 @@ class FakeCoordinator(FakeService):
             bus.requests,
             {
                 "health": self._health,
+                "metrics": lambda args: (Reply(), [b"flowmate_shard_gaps_total 3.0\n"]),
                 "streams": self._streams,
                 "stream": self._stream,
                 "deltas": self._deltas,

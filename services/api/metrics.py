@@ -1,6 +1,7 @@
-"""The service's Prometheus metrics, and `/metrics`."""
+"""The service's Prometheus metrics, and `/metrics`, which are those of the whole run."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import Counter, Gauge, Histogram
@@ -8,8 +9,10 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from services.api.backend import Backend
+from services.api.backend import Backend, Refused, deadline
+from services.api.deps import TheBackend
 from services.api.feed import Feed
+from services.api.problems import Problem
 from shared.metrics import new_registry
 
 OTHER = "other"  # the route label of a path that is no route
@@ -34,6 +37,12 @@ class Metrics:
             "time to the end of the answer; a long poll's waiting is part of it",
             ("route",),
             buckets=SECONDS,
+            registry=self.registry,
+        )
+
+        self.sees_coordinator = Gauge(
+            "flowmate_api_coordinator_up",
+            "1 when the coordinator answered the last scrape; 0 when only the API is in it",
             registry=self.registry,
         )
 
@@ -73,8 +82,13 @@ class _Timeouts(Collector):
 
 
 @router.get("/metrics", include_in_schema=False)
-async def get_metrics(request: Request) -> Response:
+async def get_metrics(request: Request, backend: TheBackend) -> Response:
+    """Of this API, and of the whole run as the coordinator knows it, who may be the only one to
+    reach its other services."""
     metrics: Metrics = request.app.state.metrics
-    return Response(
-        generate_latest(metrics.registry), 200, headers={"Content-Type": CONTENT_TYPE_LATEST}
-    )
+    run = b""
+    with suppress(Problem, Refused):
+        run = (await backend.coordinator.ask("metrics", {}, deadline())).frames[0]
+    metrics.sees_coordinator.set(bool(run))
+    text = generate_latest(metrics.registry) + run
+    return Response(text, 200, headers={"Content-Type": CONTENT_TYPE_LATEST})

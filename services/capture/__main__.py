@@ -21,7 +21,7 @@ from services.capture.sources import open_sources
 from services.capture.uploads import Uploads
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
 from shared.lanes import LaneSender
-from shared.metrics import Stats, serve
+from shared.metrics import Stats, resident_bytes, serve
 from shared.schema import CaptureReport, Problem, SourceReport
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
@@ -51,6 +51,8 @@ class Capture:
         self.bus = Bus(settings.run_dir)
         self.instance = uuid.uuid4().hex[:16]
         self.seq = 0
+        self.told = True  # the last report was taken
+        self.lag_ms = 0  # how old live packets were when they were read, at most since then
         self.filtered = 0
         self.reported = 0.0
         self.settle_until = float("inf")
@@ -67,13 +69,7 @@ class Capture:
         self.reports.connect(self.bus.reports)
         self.router = Router([], lambda: stop.requested)
         self.pump = Pump(self.router)
-        metrics = Stats(
-            "capture",
-            self.stats,
-            frozenset({"queue_rows"}),
-            {"decode": "status", "dropped": "reason", "fragments": "fate"},
-        )
-        serve(settings.metrics_listen, metrics.registry)
+        serve(settings.metrics_listen, Stats("capture", self.stats).registry)
 
     # ------------------------------------------------------------------------------ run
     def run(self) -> int:
@@ -196,6 +192,8 @@ class Capture:
             batch = batch._replace(records=batch.records[:left])
         self.pump.take(batch)
         if batch.records.size:
+            if source.state.is_live:
+                self.lag_ms = max(self.lag_ms, (time.time_ns() - self.router.now_ns) // 1_000_000)
             self.clock.took(source.state, self.router.now_ns)
             self.router.now_ns = self.clock.now_ns()
             self._flush_at = min(self._flush_at, time.monotonic() + FLUSH_S)
@@ -272,6 +270,10 @@ class Capture:
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
             "queue_rows": sum(lane.queue_rows for lane in self.router.lanes),
+            "queue_rows_peak": sum(lane.peak_rows for lane in self.router.lanes),
+            "queue_rows_max": sum(lane.max_rows for lane in self.router.lanes),
+            "lag_ms": self.lag_ms,
+            "process_resident_bytes": resident_bytes(),
         }
 
     def _report(self, kind: str) -> None:
@@ -294,8 +296,11 @@ class Capture:
             self.reports.send(report.pack(), 0 if kind == "end" else zmq.NOBLOCK)
             self.seq += 1
             self.ledger.sent(files, forgotten)
-        except zmq.Again:
-            pass  # totals: the next report says all of it again
+            self.told, self.lag_ms = True, 0
+        except zmq.Again:  # totals: the next report says all of it again
+            if self.told:
+                self.log.warning("%s takes no reports; trying again", self.bus.reports)
+            self.told = False
 
 
 def describe(state: SourceState) -> SourceReport:

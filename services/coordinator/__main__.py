@@ -16,7 +16,7 @@ from services.coordinator.health import ENDED, Health
 from services.coordinator.kept import Kept
 from services.coordinator.ledger import UPLOADS, Ledger, status_of
 from services.coordinator.merge import Merger
-from services.coordinator.metrics import Metrics
+from services.coordinator.metrics import Metrics, Seen
 from services.coordinator.requests import Requests
 from services.coordinator.shards import COMPILE_GRACE_S, START_GRACE_S, Shards
 from services.coordinator.sinks import Sink
@@ -32,7 +32,7 @@ from shared.metrics import serve
 from shared.output import check_not_an_input, output_path
 from shared.schema import CaptureReport, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
-from shared.settings import Settings, worker_count
+from shared.settings import Settings
 from shared.wire import Bus, open_socket
 
 EVENTS_PER_MESSAGE = 4096  # makes messages of a queue that is given in events
@@ -60,17 +60,16 @@ class Coordinator:
         self.kept = Kept(settings.run_dir)
         self.sinks = self._open_sinks()
         self.deltas = DeltaLog(self.instance, settings.api_delta_capacity, self._publish)
-        self.shards = Shards(
-            worker_count(settings),
-            time.monotonic(),
-            self._replaced,
-            COMPILE_GRACE_S if kernel_cache.is_cold() else START_GRACE_S,
-        )
-        self.sources = Sources(Ledger(self.team.state))
+        now, grace_s = time.monotonic(), START_GRACE_S
+        if kernel_cache.is_cold():
+            grace_s = COMPILE_GRACE_S
+        self.shards = Shards(settings.workers, now, self._replaced, grace_s)
+        self.sources = Sources(now, grace_s, Ledger(self.team.state))
         self.merger = Merger(self.inventory, self.shards, self.sinks, self.team)
         self.health = Health(
             self.inventory, self.shards, self.sources, self.merger, self.deltas, self.sinks
         )
+        self.metrics = Metrics()
         self.requests = Requests(
             self.instance,
             self.inventory,
@@ -79,10 +78,10 @@ class Coordinator:
             self.deltas,
             time.monotonic,
             self.team,
+            self.metrics.text,
         )
         if self.kept.before:
             self.health.restore(self.kept.before, time.monotonic(), time.time_ns() // 1000)
-        self.metrics = Metrics()
         self.events_at = time.monotonic()
         self._told: tuple[str, str, list[str]] = ("", "", [])
         self._malformed: set[str] = set()
@@ -272,8 +271,20 @@ class Coordinator:
         self.deltas.append("stats", stats)
         if self.health.run_status == "running" and not self.health.is_finishing:
             self.health.say(stats)
-        report = self.health.report(time.monotonic())
-        self.metrics.update(report, self.requests.answered, self.requests.refused)
+        now = time.monotonic()
+        report = self.health.report(now)
+        self.metrics.update(
+            Seen(
+                report,
+                capture=self.sources.totals(),
+                capture_silent_s=self.sources.silent_s(now),
+                capture_restarts=self.sources.restarts,
+                unread_bytes=self.sources.unread_bytes,
+                patterns=self.team.patterns.totals(),
+                answered=dict(self.requests.answered),
+                refused=dict(self.requests.refused),
+            )
+        )
         totals, rates = stats["totals"], stats["rates"]
         self.log.info(
             "%s, %s: %d packets, %d streams, %d events, %.0f packets/s",

@@ -225,6 +225,12 @@ class Patterns:
             for pattern in chosen
         ]
 
+    def totals(self) -> dict[str, int]:
+        """Sums over all patterns there are and all shards, and how many patterns there are."""
+        reports = [each for of in self._reports.values() for each in of.values()]
+        sums = {name: sum(getattr(each, name) for each in reports) for name in COUNTED}
+        return sums | {"active": self.alive.size}
+
     def _status(self, pattern: Pattern) -> dict[str, Any]:
         """Sums over shards."""
         found = [of[pattern.id] for of in self._reports.values() if pattern.id in of]

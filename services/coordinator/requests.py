@@ -89,13 +89,15 @@ class Requests:
         deltas: DeltaLog,
         clock: Callable[[], float],
         team: Team,
+        metrics: Callable[[], bytes],
     ) -> None:
+        """metrics: gives those of the whole run, as Prometheus reads them."""
         self.inventory, self.shards, self.health, self.deltas = inventory, shards, health, deltas
         self.team = team
         self.queries = Queries(inventory, team)
         self.overviews = Overviews(self.queries)
         self.refused: dict[str, int] = {}  # by code
-        self._coordinator, self._clock = coordinator, clock
+        self._coordinator, self._clock, self._text = coordinator, clock, metrics
         self._log = logging.getLogger("coordinator")
         self._table: dict[str, Operation] = {
             "register": self._register,
@@ -103,6 +105,7 @@ class Requests:
             "notice": self._notice,
             "topology": self._topology,
             "health": self._health,
+            "metrics": self._metrics,
             "files": self._files,
             "streams": self._streams,
             "stream": self._stream,
@@ -190,7 +193,10 @@ class Requests:
             for shard in self.shards.all
             if shard.instance
         ]
-        return {"expected": len(self.shards.all), "shards": shards}, ()
+        sources = self.health.sources
+        capture = {"age_ms": int(sources.silent_s(now) * 1000), "ended": sources.ended}
+        expected = max(1, len(self.shards.all))  # none yet: they are being counted
+        return {"expected": expected, "shards": shards, "capture": capture}, ()
 
     def _files(self, args: dict[str, Any]) -> Answer:
         """For capture: how far the captures of a watched folder were read before."""
@@ -200,6 +206,10 @@ class Requests:
     def _health(self, args: dict[str, Any]) -> Answer:
         Nothing.model_validate(args)
         return self.health.report(self._clock()), ()
+
+    def _metrics(self, args: dict[str, Any]) -> Answer:
+        Nothing.model_validate(args)
+        return {}, [self._text()]
 
     def _streams(self, args: dict[str, Any]) -> Answer:
         found = self.queries.page(StreamsQuery.model_validate(args))

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.coordinator.gathering import Gathering
+from shared import metrics
 from shared.schema import EventsHeader
 
 TAKEOVER_AFTER_S = 2.0
@@ -27,14 +29,7 @@ KEPT = (
     "instance", "pid", "host", "ended", "stats", "carried", "restarts", "events", "messages_lost",
     "messages_repeated", "orphaned_streams", "rows", "seen",
 )  # fmt: skip
-GAUGES = (
-    "flow_rows",
-    "flow_rows_max",
-    "content_used_bytes",
-    "content_budget_bytes",
-    "content_favorite_bytes",
-    "held_segments",
-)
+GAUGES = metrics.GAUGES["shard"]
 
 
 class RefusedError(Exception):
@@ -94,6 +89,13 @@ class Shard:
         """A counter over all instances."""
         return self.stats.get(name, 0) + self.carried[name]
 
+    def totals(self) -> dict[str, int]:
+        """Counters over all instances, gauges of the present one."""
+        return {
+            name: self.stats.get(name, 0) if name in GAUGES else self.total(name)
+            for name in self.stats.keys() | self.carried.keys()
+        }
+
     @property
     def told_packets(self) -> int:
         """Packets of this number that were told to be analysed, or lost."""
@@ -113,15 +115,14 @@ class Shard:
             "events": self.events,
             "messages_lost": self.messages_lost,
             "orphaned_streams": self.orphaned_streams,
-            "stats": {name: self.stats.get(name, 0) if name in GAUGES else self.total(name)
-                      for name in self.stats.keys() | self.carried.keys()},
-        }  # fmt: skip
+            "stats": self.totals(),
+        }
 
 
 class Shards:
     """All numbers there are. replaced: told of a number whose instance is another one now, and
     says how many of its streams were left open. start_grace_s: how long a shard may take to
-    register."""
+    register. expected: 0 = as many as come."""
 
     def __init__(
         self,
@@ -130,9 +131,18 @@ class Shards:
         replaced: Callable[[int], int],
         start_grace_s: float = START_GRACE_S,
     ) -> None:
-        self.all = [Shard(index, now, start_grace_s) for index in range(expected)]
+        self._start_grace_s = start_grace_s
+        self._gathering = None if expected else Gathering(now, start_grace_s)
+        self._make(expected, now)
         self.input_ended = False  # no packet will come to anybody
         self._replaced = replaced
+
+    def _make(self, count: int, now: float) -> None:
+        self.all = [Shard(index, now, self._start_grace_s) for index in range(count)]
+
+    def are_missing(self, now: float) -> bool:
+        """None has come, and nobody said how many there will be."""
+        return self._gathering is not None and self._gathering.is_lonely(now)
 
     def go_on(self) -> None:
         """There is more input: the ends that shards have told are not the last ones."""
@@ -142,12 +152,22 @@ class Shards:
     # ----------------------------------------------------------------------- who is who
     def register(self, instance: str, pid: int, host: str, index: int, now: float) -> Shard:
         """A number for the instance: the one it had, the one it wants, or (-1) a free one."""
+        if self._gathering is not None:
+            self._gather(instance, now)
         shard = self._held_by(instance) or self._free(index, now)
         self._hold(shard, instance, now)
         shard.pid, shard.host = pid, host
         if instance in shard.gone:
             shard.gone.remove(instance)
         return shard
+
+    def _gather(self, instance: str, now: float) -> None:
+        """RefusedError until all are there."""
+        assert self._gathering is not None
+        if not (count := self._gathering.ask(instance, now)):
+            raise RefusedError("taken", "shards are still being counted", "ask again in a moment")
+        self._gathering = None
+        self._make(count, now)
 
     def _held_by(self, instance: str) -> Shard | None:
         return next((shard for shard in self.all if shard.instance == instance), None)
@@ -234,7 +254,10 @@ class Shards:
         """What the next coordinator cannot learn from the shards."""
         return [{name: getattr(shard, name) for name in KEPT} for shard in self.all]
 
-    def restore(self, kept: list[dict[str, Any]]) -> None:
+    def restore(self, kept: list[dict[str, Any]], now: float = 0.0) -> None:
+        if self._gathering is not None and kept:  # they were counted before
+            self._gathering = None
+            self._make(len(kept), now)
         for shard, numbers in zip(self.all, kept, strict=False):
             for name in KEPT:
                 setattr(shard, name, numbers[name])

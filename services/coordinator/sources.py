@@ -6,17 +6,24 @@ from typing import Any
 
 from services.coordinator.ledger import Ledger
 from services.coordinator.state import StateFile
+from shared import metrics
 from shared.schema import CaptureReport, SourceReport
 
 SILENT_AFTER_S = 2.0
-GAUGES = ("queue_rows",)
+GAUGES = metrics.GAUGES["capture"]
 
 
 class Sources:
     """The newest report of capture, and its captures that come one by one."""
 
-    def __init__(self, ledger: Ledger | None = None) -> None:
-        """ledger: None = an empty one, of which nothing is kept."""
+    def __init__(
+        self,
+        now: float = 0.0,
+        start_grace_s: float = float("inf"),
+        ledger: Ledger | None = None,
+    ) -> None:
+        """now: seconds, monotonic. start_grace_s: how long its first report may take. ledger: None
+        = an empty one, of which nothing is kept."""
         self.ledger = ledger or Ledger(StateFile(""))
         self.reports: list[SourceReport] = []
         self.stats: Mapping[str, int] = {}
@@ -26,7 +33,7 @@ class Sources:
         self.away_ms = 0  # without a capture, after its first report
         self._instance = ""
         self._seq = -1
-        self._heard_at = 0.0
+        self._heard_at, self._start_grace_s = now, start_grace_s
         self._is_dead = False
         self._carried: Counter[str] = Counter()
 
@@ -50,10 +57,21 @@ class Sources:
         """Its process is known to be gone."""
         self._is_dead = True
 
+    def silent_s(self, now: float) -> float:
+        """Since it was heard last, or since it is waited for."""
+        return now - self._heard_at
+
     def is_silent(self, now: float) -> bool:
-        """It reported once, has not ended, and says nothing any more."""
-        late = self._is_dead or now - self._heard_at > SILENT_AFTER_S
-        return bool(self._instance) and not self.ended and late
+        """It has not ended and says nothing any more."""
+        grace = SILENT_AFTER_S if self._instance else self._start_grace_s
+        return not self.ended and (self._is_dead or self.silent_s(now) > grace)
+
+    @property
+    def trouble(self) -> str:
+        """What to say of a capture that is silent: a sentence."""
+        if self._instance:
+            return "capture is not heard any more and has not ended"
+        return "capture has not been heard yet"
 
     def state(self, now: float) -> str:
         """`starting`, `reading`, `ended` or `lost`."""
@@ -78,6 +96,17 @@ class Sources:
     def total(self, name: str) -> int:
         """A counter over all instances."""
         return self.stats.get(name, 0) + self._carried[name]
+
+    def totals(self) -> dict[str, int]:
+        """Counters over all instances, gauges of the present one."""
+        names = self.stats.keys() | self._carried.keys()
+        return {n: self.stats.get(n, 0) if n in GAUGES else self.total(n) for n in names}
+
+    @property
+    def unread_bytes(self) -> int:
+        """Of inputs that have a size: what is left of them."""
+        known = [each for each in self.reports if each.status in ("waiting", "reading")]
+        return sum(max(0, each.size - each.position) for each in known)
 
     @property
     def queue_rows(self) -> int:

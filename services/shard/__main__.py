@@ -17,7 +17,7 @@ from services.shard.progress import Progress
 from services.shard.requests import Requests
 from services.shard.search import STREAM_REF
 from services.shard.tables import Tables
-from services.shard.worker import GAUGES, Worker
+from services.shard.worker import Worker
 from shared.batch import EventBatch
 from shared.errors import EXIT_INTERNAL, EXIT_OK, UserError
 from shared.lanes import LaneGoneError, LaneReceiver, Received
@@ -120,7 +120,7 @@ class Shard:
         self.lanes = LaneReceiver(self.context, self.bus, index, depth)
         self.asked = open_socket(self.context, zmq.ROUTER, 1024)
         self.asked.bind(self.bus.shard_requests(index))
-        serve(self.settings.metrics_listen, Stats("shard", self.stats, GAUGES, {}).registry)
+        serve(self.settings.metrics_listen, Stats("shard", self.stats).registry)
         self.loop.on_readable(self.lanes.socket, self._packets)
         self.loop.on_readable(self.asked, self._answer)
         self.loop.on_readable(self.control, self._control)

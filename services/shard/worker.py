@@ -31,23 +31,11 @@ from services.shard.search import Searches
 from services.shard.tables import Tables
 from shared.batch import EventBatch
 from shared.columns import EVENT_CLOSE
+from shared.metrics import resident_bytes
 
 SWEEP_ROWS = 4096  # rows of the table looked at after each batch
 NO_BYTES = np.empty(0, np.uint8)
 OF_MATCHES = ("matches", "match_ends", "match_bytes", "pairs")
-
-GAUGES = frozenset(
-    {
-        "flow_rows",
-        "flow_rows_max",
-        "content_used_bytes",
-        "content_budget_bytes",
-        "content_favorite_bytes",
-        "held_segments",
-        "analyzers_live",
-    }
-)  # of `stats`; all others only grow
-
 
 Tell = Callable[[EventBatch], None]
 
@@ -203,5 +191,6 @@ class Worker:
                 "content_budget_bytes": t.budget if t.retains else 0,
                 "content_favorite_bytes": int(t.state[s.FAVORITE_0] + t.state[s.FAVORITE_1]),
                 "held_segments": int(t.state[s.RESERVED_NODES]),
+                "process_resident_bytes": resident_bytes(),
             }
         )

@@ -801,6 +801,17 @@ def test_metrics(api: Api, coordinator: FakeCoordinator) -> None:
     assert api.client.get("/metrics").headers["content-type"].startswith("text/plain")
 
 
+def test_metrics_are_of_the_whole_run_as_long_as_the_coordinator_is_there(
+    api: Api, coordinator: FakeCoordinator
+) -> None:
+    assert metric(api, "flowmate_shard_gaps_total") == 3
+    assert metric(api, "flowmate_api_coordinator_up") == 1
+    coordinator.silent = True
+    text = api.client.get("/metrics").text
+    assert "flowmate_api_coordinator_up 0.0" in text
+    assert "flowmate_shard" not in text
+
+
 def test_metrics_on_an_address_of_their_own(run_dir: str) -> None:
     port = free_port()
     with serving(run_dir, METRICS_LISTEN=f"127.0.0.1:{port}") as api:

@@ -1,92 +1,42 @@
-"""The four services in containers: what is in the image, what rights they have, that they work.
+"""flowmate in containers: what is in the image, what rights it has, that every profile works.
 
-Needs an engine with compose v2 and the base image; skips with the reason where there is none.
+Needs an engine with compose v2 and the base images; skips with the reason where there is none.
 """
 
 import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, clean_environ
+from tests.compose import Stack, docker, eventually
 
 pytestmark = pytest.mark.containers
 
-PROJECT = "flowmate-test"
-TOKEN = "a token for the test"
-SERVICES = ("capture", "shard", "coordinator", "api")
-BUILD_SECONDS, HEALTHY_SECONDS = 900, 120
+SERVICES = {"shard", "coordinator", "api", "prometheus", "grafana"}
 IMAGE_BYTES_MAX = 450_000_000
-URL = "http://127.0.0.1:33111"
+PACKETS, STREAMS = 1889, 159  # of the sample
+SITE = "/opt/flowmate/lib/python3.13/site-packages/services/api"
 
 
-def docker(*words: str, **environ: str) -> str:
-    """Standard output of a docker command in the test's copy of the tree."""
-    done = subprocess.run(
-        ["docker", *words],
-        env=clean_environ() | environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=BUILD_SECONDS,
-    )
-    assert done.returncode == 0, f"docker {' '.join(words)}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-class Stack:
-    """The compose project, run from a copy of the tree so that `pcaps` is the test's own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in ("docker-compose.yml", ".dockerignore", "requirements.lock"):
-            shutil.copy(ROOT / name, folder / name)
-        for name in ("services", "shared"):
-            ignored = shutil.ignore_patterns("__pycache__", "node_modules")
-            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-        (folder / "pcaps").mkdir()
-
-    def compose(self, *words: str, **environ: str) -> str:
-        file = str(self.folder / "docker-compose.yml")
-        told = {"FLOWMATE_API_TOKEN": TOKEN} | environ
-        return docker("compose", "-p", PROJECT, "-f", file, *words, **told)
-
-    def containers(self) -> list[dict[str, Any]]:
-        """What the engine says of each container, stopped ones too."""
-        ids = self.compose("ps", "-aq").split()
-        return list(json.loads(docker("inspect", *ids)))
-
-    def down(self) -> None:
-        self.compose("down", "--volumes", "--timeout", "5")
-
-
-def get(path: str) -> dict[str, Any]:
-    request = urllib.request.Request(URL + path, headers={"Authorization": f"Bearer {TOKEN}"})
-    with urllib.request.urlopen(request, timeout=5) as reply:
-        return dict(json.load(reply))
-
-
-def wait_completed() -> dict[str, Any]:
-    deadline = time.monotonic() + HEALTHY_SECONDS
-    said: object = None
-    while time.monotonic() < deadline:
-        try:
-            said = get("/api/health")
-            if said["run_status"] in ("completed", "failed"):
-                return said
-        except OSError as error:
-            said = error
-        time.sleep(0.2)
-    raise AssertionError(f"not completed: {said}")
+def free_ports() -> tuple[int, int, int]:
+    with ExitStack() as held:
+        first, second, third = (
+            held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            for _ in range(3)
+        )
+    return first, second, third
 
 
 @pytest.fixture(scope="module")
@@ -99,83 +49,184 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     engine = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
     if probe.returncode or engine.returncode:
         pytest.skip(f"no engine with compose v2: {(probe.stderr or engine.stderr).strip()[-200:]}")
-    result = Stack(tmp_path_factory.mktemp("stack"))
+    result = Stack(tmp_path_factory.mktemp("stack"), free_ports())
+    result.down()  # what an earlier test run left
     result.compose("build")
     yield result
     result.down()
 
 
-@pytest.fixture
-def analysed(stack: Stack, sample_capture: Path) -> Iterator[Stack]:
-    """Two shards that have read the sample."""
-    shutil.copy(sample_capture, stack.folder / "pcaps" / "sample.pcap")
-    os.chmod(stack.folder / "pcaps" / "sample.pcap", 0o644)
-    stack.compose("up", "-d", FLOWMATE_PCAP="/pcaps/sample.pcap", FLOWMATE_WORKERS="2")
-    yield stack
+class Run:
+    """A stack that is up, and its token."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.token = stack, stack.token
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self.stack.get(path, self.token)
+
+    def wait_for(self, packets: int) -> dict[str, Any]:
+        """Health, once so many packets were read and analysed."""
+
+        def analysed() -> dict[str, Any] | None:
+            health = self.get("/api/health")
+            shards = sum(shard["stats"].get("packets", 0) for shard in health["shards"])
+            told = health["totals"]["packets"]
+            return health if told >= packets and shards >= packets else None
+
+        return dict(eventually(analysed))
+
+
+@pytest.fixture(scope="module")
+def dropped(stack: Stack, sample_capture: Path) -> Iterator[Run]:
+    """A plain `docker compose up`, and a capture put into its folder."""
+    stack.up(FLOWMATE_WORKERS="2")
+    stack.put(sample_capture, "sample.pcap")
+    run = Run(stack)
+    run.wait_for(PACKETS)
+    yield run
     stack.down()
 
 
-def test_a_capture_is_analysed(analysed: Stack) -> None:
-    said = wait_completed()
-    assert said["run_status"] == "completed"
-    assert said["totals"]["packets"] == 1889
-    assert said["totals"]["streams"] == 159
-    assert len(said["shards"]) == 2
-    with pytest.raises(OSError, match="401"):
-        urllib.request.urlopen(f"{URL}/api/streams", timeout=3)
-    lines = analysed.compose("exec", "coordinator", "cat", "/events/events.jsonl").splitlines()
-    closed = [line for line in lines if json.loads(line)["event"] == "stream_close"]
-    assert len(closed) == 159
-    for service in ("shard", "coordinator", "api"):
-        words = ("python", "-P", "-m", "shared.launcher", "healthcheck", service)
-        analysed.compose("exec", service, *words)
-    assert "ompiling" not in analysed.compose("logs")
+def test_a_capture_in_the_drop_folder_is_analysed(dropped: Run) -> None:
+    health = dropped.wait_for(PACKETS)
+    assert health["totals"]["packets"] == PACKETS
+    assert health["totals"]["streams"] == STREAMS
+    assert [shard["state"] for shard in health["shards"]] == ["ready", "ready"]
+    assert health["status"] == "ok"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{dropped.stack.api}/api/streams", timeout=3)
+    assert "ompiling" not in dropped.stack.compose("logs")
 
 
-def test_no_container_has_more_rights_than_it_needs(analysed: Stack) -> None:
-    wait_completed()
-    found = {
-        each["Config"]["Labels"]["com.docker.compose.service"]: each
-        for each in analysed.containers()
-    }
-    assert set(found) == set(SERVICES)
+def test_no_container_has_more_rights_than_it_needs(dropped: Run) -> None:
+    found = dropped.stack.containers()
+    assert set(found) == SERVICES | {"capture"}
     for service, each in found.items():
         host = each["HostConfig"]
-        assert each["Config"]["User"] == "10001:10001", service
         assert host["ReadonlyRootfs"], service
         assert host["CapDrop"] == ["ALL"], service
         assert not host["CapAdd"], service
         assert not host["Privileged"], service
         assert any(rule.startswith("no-new-privileges") for rule in host["SecurityOpt"]), service
         assert host["Memory"] > 0, service
-        assert host["NetworkMode"] == ("bridge" if service == "api" else "none"), service
-    ports = found["api"]["HostConfig"]["PortBindings"]
-    assert {bind["HostIp"] for each in ports.values() for bind in each} == {"127.0.0.1"}
+        assert host["LogConfig"]["Config"]["max-size"], service
+        assert each["State"]["Health"]["Status"] == "healthy", service
+        for binds in (host["PortBindings"] or {}).values():
+            assert {bind["HostIp"] for bind in binds} == {"127.0.0.1"}, service
+    for service in ("capture", "shard", "coordinator", "api"):
+        assert found[service]["Config"]["User"] == "10001:10001"
+    for service in ("capture", "shard", "coordinator"):
+        assert found[service]["HostConfig"]["NetworkMode"] == "none"
     [pcaps] = [each for each in found["capture"]["Mounts"] if each["Destination"] == "/pcaps"]
     assert not pcaps["RW"]
 
 
-def test_a_killed_shard_is_named_and_the_others_go_on(analysed: Stack) -> None:
-    wait_completed()
-    analysed.compose("kill", "shard")
-    [row] = get("/api/streams?limit=1")["streams"]
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        get(f"/api/streams/{row['stream_id_hex']}/content?direction=a_to_b")
-    assert caught.value.code == 503
-    assert "shard" in json.load(caught.value)["error"]["message"]
-    assert get("/api/health")["totals"]["streams"] == 159
-
-
-def test_the_api_has_the_ui(analysed: Stack) -> None:
-    wait_completed()
-    with urllib.request.urlopen(f"{URL}/", timeout=5) as reply:  # without the token
+def test_the_api_has_the_ui(dropped: Run) -> None:
+    with urllib.request.urlopen(f"{dropped.stack.api}/", timeout=5) as reply:  # without the token
         page = reply.read().decode()
     assert '<div id="app">' in page
     [script] = re.findall(r'src="(/assets/[^"]+[.]js)"', page)
-    with urllib.request.urlopen(URL + script, timeout=5) as reply:
+    with urllib.request.urlopen(dropped.stack.api + script, timeout=5) as reply:
         assert len(reply.read()) > 10_000
-    site = "/opt/flowmate/lib/python3.13/site-packages/services/api"
-    assert "ui" not in analysed.compose("exec", "api", "ls", site).split()  # none of its sources
+    sources = dropped.stack.compose("exec", "api", "ls", SITE).split()
+    assert "ui" not in sources
+
+
+def test_an_upload_is_read(dropped: Run, sample_capture: Path) -> None:
+    before = dropped.get("/api/health")["totals"]["packets"]
+    request = urllib.request.Request(
+        f"{dropped.stack.api}/api/captures?name=again.pcap", data=sample_capture.read_bytes()
+    )
+    dropped.stack.send(request, dropped.token)
+    dropped.wait_for(before + PACKETS)
+
+
+def test_every_panel_of_every_dashboard_has_data(dropped: Run) -> None:
+    assert eventually(lambda: dropped.stack.query('up{job="flowmate"} == 1'))
+    files = sorted((dropped.stack.folder / "deploy" / "grafana" / "dashboards").glob("*.json"))
+    assert len(files) == 3
+    for file in files:
+        for panel in json.loads(file.read_text())["panels"]:
+            for target in panel["targets"]:
+                expression = target["expr"].replace("$__rate_interval", "1m")
+                found = eventually(partial(dropped.stack.query, expression))
+                assert found, f"{panel['title']}: {expression}"
+    with urllib.request.urlopen(f"{dropped.stack.grafana}/api/health", timeout=5) as reply:
+        assert json.load(reply)["database"] == "ok"
+    with urllib.request.urlopen(f"{dropped.stack.prometheus}/api/v1/rules", timeout=5) as reply:
+        groups = json.load(reply)["data"]["groups"]
+    assert all(rule["health"] == "ok" for group in groups for rule in group["rules"])
+
+
+def test_a_shard_that_is_killed_comes_back(dropped: Run, sample_capture: Path) -> None:
+    before = dropped.get("/api/health")
+    victim = dropped.stack.pids("shard")[0]
+    os.kill(victim, signal.SIGKILL)
+
+    def is_back() -> bool:
+        shards = dropped.get("/api/health")["shards"]
+        restarts = sum(shard["restarts"] for shard in shards)
+        return restarts == 1 and all(shard["state"] == "ready" for shard in shards)
+
+    assert eventually(is_back)
+    dropped.stack.put(sample_capture, "after.pcap")
+    packets = before["totals"]["packets"] + PACKETS
+
+    def is_read() -> bool:
+        return bool(dropped.get("/api/health")["totals"]["packets"] == packets)
+
+    assert eventually(is_read)
+
+
+def test_one_capture_in_three_shards(stack: Stack, sample_capture: Path) -> None:
+    stack.down()
+    stack.put(sample_capture, "one.pcap")
+    stack.put(sample_capture, "other.pcap")  # is not read
+    stack.up("--scale", "shard=3", FLOWMATE_PCAP="/pcaps/one.pcap")
+    run = Run(stack)
+    health = eventually(
+        lambda: (said := run.get("/api/health"))["run_status"] == "completed" and said
+    )
+    assert health["totals"]["packets"] == PACKETS
+    assert health["totals"]["streams"] == STREAMS
+    assert len(health["shards"]) == 3
+    lines = stack.compose("exec", "coordinator", "cat", "/events/events.jsonl").splitlines()
+    closed = [line for line in lines if json.loads(line)["event"] == "stream_close"]
+    assert len(closed) == STREAMS
+    stack.down()
+
+
+def test_live_traffic_of_this_machine(stack: Stack) -> None:
+    stack.down()
+    stack.up(profile="live", FLOWMATE_IFACE="lo", FLOWMATE_CAPTURE_FILTER="udp")
+    run = Run(stack)
+    host = stack.containers()["capture-live"]["HostConfig"]
+    assert (host["NetworkMode"], host["CapDrop"]) == ("host", ["ALL"])
+    assert host["CapAdd"] in (["NET_RAW"], ["CAP_NET_RAW"])
+    assert not stack.containers()["capture-live"]["NetworkSettings"]["Ports"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
+        there.bind(("127.0.0.1", 0))
+        port = there.getsockname()[1]
+
+        def is_seen() -> list[dict[str, Any]]:
+            there.sendto(b"hello, capture", there.getsockname())
+            return list(run.get(f"/api/streams?port={port}")["streams"])
+
+        [row] = eventually(is_seen)
+    assert row["protocol"] == "udp"
+    health = run.get("/api/health")
+    assert health["run_status"] == "running"
+    assert health["drops"]["dropped_kernel"] == 0
+    stack.down()
+
+
+def test_a_demonstration(stack: Stack) -> None:
+    stack.down()
+    stack.up(profile="demo")
+    run = Run(stack)
+    assert run.wait_for(PACKETS)["totals"]["streams"] == STREAMS
+    stack.down()
 
 
 def test_the_image_is_small(stack: Stack) -> None:

@@ -1,15 +1,15 @@
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from prometheus_client import generate_latest
 
 from services.coordinator.deltas import DeltaLog
 from services.coordinator.health import Health
 from services.coordinator.merge import Merger
-from services.coordinator.metrics import Metrics
+from services.coordinator.metrics import Metrics, Seen
 from services.coordinator.shards import LOST_AFTER_S, Shards
 from services.coordinator.sinks.resume import Written
 from services.coordinator.sources import Sources
@@ -252,15 +252,55 @@ def test_what_is_no_message_is_told_and_nothing_is_entered(frames: list[bytes]) 
 
 
 # ------------------------------------------------------------------------------- metrics
-def test_metrics_have_names_of_the_house() -> None:
+def seen(run: Run) -> Seen:
+    return Seen(
+        run.health.report(0.0),
+        capture=run.sources.totals(),
+        capture_silent_s=1.5,
+        capture_restarts=0,
+        unread_bytes=7,
+        patterns=Team(run.inventory).patterns.totals(),
+        answered={"health": 2},
+        refused={"bad_value": 1},
+    )
+
+
+def test_metrics_are_of_the_whole_run_and_have_names_of_the_house() -> None:
     run, metrics = Run(), Metrics()
-    generate_latest(metrics.registry)  # before the first report
-    run.capture("report", "reading", packets=9)
-    metrics.update(run.health.report(0.0), {"health": 2}, {"bad_value": 1})
-    text = generate_latest(metrics.registry).decode()
-    names = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line[0] != "#"}
-    assert all(name.startswith("flowmate_coordinator_") for name in names)
-    assert "flowmate_coordinator_packets_total 9.0" in text
-    assert 'flowmate_coordinator_requests_total{op="health"} 2.0' in text
-    assert 'flowmate_coordinator_shards{state="starting"} 1.0' in text
-    assert "flowmate_coordinator_process_resident_bytes" in names
+    metrics.text()  # before the first report
+    told = {"decode_parsed": 8, "dropped_kernel": 1, "queue_rows": 4}
+    run.capture("report", "reading", packets=9, process_resident_bytes=1024, **told)
+    run.events(0, 5, stats={"packets": 8, "gaps": 2, "content_used_bytes": 77})
+    metrics.update(seen(run))
+    lines = metrics.text().decode().splitlines()
+    assert all(
+        re.match("flowmate_(capture|shard|coordinator)_", line) for line in lines if line[0] != "#"
+    )
+    for line in (
+        "flowmate_coordinator_packets_total 9.0",
+        'flowmate_coordinator_requests_total{op="health"} 2.0',
+        'flowmate_coordinator_shards{state="ready"} 1.0',
+        'flowmate_coordinator_drops_total{reason="dropped_kernel"} 1.0',
+        "flowmate_coordinator_patterns 0.0",
+        "flowmate_capture_packets_total 9.0",
+        'flowmate_capture_decode_total{status="parsed"} 8.0',
+        'flowmate_capture_dropped_total{reason="kernel"} 1.0',
+        "flowmate_capture_queue_rows 4.0",
+        "flowmate_capture_process_resident_bytes 1024.0",
+        "flowmate_capture_silent_seconds 1.5",
+        "flowmate_capture_unread_bytes 7.0",
+        'flowmate_capture_sources{status="reading"} 1.0',
+        'flowmate_shard_packets_total{shard="0"} 8.0',
+        'flowmate_shard_gaps_total{shard="0"} 2.0',
+        'flowmate_shard_content_used_bytes{shard="0"} 77.0',
+    ):
+        assert line in lines
+    assert any(line.startswith("flowmate_coordinator_process_resident_bytes ") for line in lines)
+
+
+def test_counters_go_on_and_gauges_do_not_when_a_shard_is_replaced() -> None:
+    run = Run()
+    run.events(0, stats={"packets": 8, "content_used_bytes": 77})
+    run.shards.register("y", 2, "h", 0, 9.0)
+    [shard] = run.health.report(9.0)["shards"]
+    assert shard["stats"] == {"packets": 8}

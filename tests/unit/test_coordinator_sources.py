@@ -33,14 +33,29 @@ def test_totals_of_a_capture_that_restarted_are_carried() -> None:
     assert (sources.total("packets"), sources.restarts, sources.queue_rows) == (13, 1, 2)
 
 
-def test_silence_is_noticed_unless_it_has_ended_or_never_spoke() -> None:
-    sources = Sources()
-    assert not sources.is_silent(99.0)
+def test_silence_is_noticed_unless_it_has_ended() -> None:
+    sources = Sources(1.0, start_grace_s=10.0)
+    assert not sources.is_silent(11.0)
+    assert sources.is_silent(11.1)
+    assert sources.trouble == "capture has not been heard yet"
     sources.take(report(0, "reading"), 0.0)
     assert not sources.is_silent(SILENT_AFTER_S)
     assert sources.is_silent(SILENT_AFTER_S + 0.1)
+    assert sources.trouble == "capture is not heard any more and has not ended"
     sources.take(report(1, "done", kind="end"), 9.0)
     assert not sources.is_silent(99.0)
+
+
+def test_what_is_left_of_inputs_that_have_a_size() -> None:
+    sources = Sources()
+    some = [
+        SourceReport(name="a", kind="pcap", status="done", position=5, size=5),
+        SourceReport(name="b", kind="pcap", status="reading", position=3, size=10),
+        SourceReport(name="c", kind="stdin", status="reading", position=300),
+        SourceReport(name="d", kind="pcap", status="waiting", size=20),
+    ]
+    sources.take(CaptureReport(kind="report", seq=0, instance="x", sources=some), 0.0)
+    assert sources.unread_bytes == 27
 
 
 def test_problems_are_described_without_versions() -> None:

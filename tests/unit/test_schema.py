@@ -104,6 +104,7 @@ def packed(**fields: object) -> bytes:
     [
         (b"", "not a msgpack message"),
         (b"\xc1", "not a msgpack message"),
+        (b"\x81\x80\x00", "not a msgpack message"),  # a map whose key is a map
         (msgpack.packb([1, 2]), "a message is a map, this is list"),
         (msgpack.packb({"lane": "l", "slot": 1}), "schema version None"),
         (msgpack.packb({"v": 99, "lane": "l", "slot": 1}), "schema version 99"),

@@ -1,0 +1,142 @@
+"""What `flowmate doctor` finds, on this machine as it is."""
+
+import ctypes
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared import doctor, figures
+from shared.doctor import Finding, check_interface, line
+from shared.settings import Settings
+from tests.conftest import clean_environ
+
+PR_CAPBSET_DROP, CAP_NET_RAW = 24, 13
+
+
+def said(
+    *words: str, folder: Path, before: Callable[[], None] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """The command, with a cache of its own. before: called in the new process."""
+    environ = clean_environ() | {"XDG_CACHE_HOME": str(folder)}
+    environ.pop("NUMBA_CACHE_DIR", None)  # set where kernels were imported before
+    return subprocess.run(
+        [sys.executable, "-m", "shared.launcher", "doctor", *words],
+        cwd=folder,
+        env=environ,
+        preexec_fn=before,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def findings(text: str) -> dict[str, Finding]:
+    return {each["check"]: Finding(**each) for each in json.loads(text)}
+
+
+def test_a_machine_that_will_do(tmp_path: Path, sample_capture: Path) -> None:
+    done = said("--pcap", str(sample_capture), "--output", "out.jsonl", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert all(re.match(r"(ok  |warn)  [^:]+: .+", each) for each in lines)
+    size = figures.size(sample_capture.stat().st_size)
+    assert f"ok    capture {sample_capture}: {size}" in lines
+    assert any(each.startswith("warn  kernels: not compiled yet") for each in lines)
+    for check in ("memory", "shared memory", "disk for --output", "clock", "docker"):
+        assert any(each[6:].startswith(check) for each in lines), check
+
+
+def test_what_is_wrong_fails_and_says_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        words = ("--pcap", "none.pcap", "--pcap", ".", "--output", "no/where/out.jsonl")
+        more = ("--iface", "none0", "--api-listen", listen)
+        done = said("--json", *words, *more, folder=tmp_path)
+    assert done.returncode == 1
+    found = findings(done.stdout)
+    failed = {name: each.text for name, each in found.items() if each.state == "fail"}
+    assert failed.keys() - {"rights to capture"} == {
+        "capture none.pcap",
+        "capture .",
+        "interface none0",
+        "disk for --output",
+        f"port {listen}",
+    }
+    assert failed["capture none.pcap"] == "no such file"
+    assert failed["capture ."] == "is a folder"
+    assert failed["interface none0"] == "there is none of that name"
+    assert failed["disk for --output"].endswith("no/where is not there")
+    assert failed[f"port {listen}"] == "address already in use"
+    assert all(each.advice for each in found.values() if each.state == "fail")
+    assert "lo" in found["interface none0"].advice
+
+
+def test_a_setting_that_is_none_is_the_users_mistake(tmp_path: Path) -> None:
+    done = said("--max-flows", "many", folder=tmp_path)
+    assert done.returncode == 2
+    assert "--max-flows many" in done.stderr
+
+
+def test_folders_and_servers_that_are_read_from(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = f"127.0.0.1:{server.getsockname()[1]}"
+        [folder, answers] = doctor.check_open_ended(
+            Settings(watch=(str(tmp_path),), pcap_over_ip=(here,))
+        )
+    [missing, refuses] = doctor.check_open_ended(
+        Settings(watch=(str(tmp_path / "none"),), pcap_over_ip=(here,))
+    )
+    assert (folder.state, answers.state) == ("ok", "ok")
+    assert (missing.state, missing.advice) == ("fail", "make it first")
+    assert (refuses.state, refuses.text) == ("warn", "connection refused")
+
+
+@pytest.mark.skipif(not Path("/sys/class/net/lo").exists(), reason="no Linux")
+def test_interfaces() -> None:
+    assert check_interface("lo")[1:3] in (("ok", "loopback, up"), ("warn", "loopback, down"))
+    assert check_interface("any").state == "ok"
+    hostile = check_interface("\x1b[2Jx")
+    assert hostile.state == "fail"
+    assert "\x1b" not in line(hostile)
+
+
+def give_up_raw_sockets() -> None:
+    """For what this process executes, capabilities(7)."""
+    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_NET_RAW, 0, 0, 0)
+
+
+def test_who_may_not_capture_is_told(tmp_path: Path) -> None:
+    done = said("--json", "--iface", "lo", folder=tmp_path, before=give_up_raw_sockets)
+    assert done.returncode == 1, done.stderr
+    right = findings(done.stdout)["rights to capture"]
+    assert (right.state, right.text) == ("fail", "not permitted (CAP_NET_RAW)")
+    assert "setcap" in right.advice
+
+
+def test_bounds_that_do_not_fit_into_memory_are_told() -> None:
+    [small] = doctor.check_memory(Settings(max_flows=1000, max_streams=1000, workers=1))
+    [large] = doctor.check_memory(Settings(max_stream_content_bytes=1 << 50, workers=1))
+    assert (small.check, large.check) == ("memory", "memory")
+    assert large.state == "warn"
+    assert "--max-stream-content-bytes" in large.advice
+
+
+def test_what_a_run_needs_grows_with_its_bounds() -> None:
+    one = doctor.needed_bytes(Settings(workers=1))
+    two = doctor.needed_bytes(Settings(workers=2))
+    assert two - one == 1_000_000 * doctor.FLOW_BYTES + doctor.SERVICE_BYTES
+    none = doctor.needed_bytes(Settings(workers=1, disable_stream_content=True))
+    assert one - none == 536870912
+
+
+def test_a_run_dir_without_room_fails(tmp_path: Path) -> None:
+    [found] = doctor.check_shared_memory(Settings(run_dir=str(tmp_path / "none")))
+    assert found.state == "fail"
+    [found] = doctor.check_shared_memory(Settings(run_dir=str(tmp_path), workers=1))
+    assert found.state == "ok"
