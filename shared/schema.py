@@ -123,6 +123,7 @@ class CaptureReport(Message):
     sources: list[SourceReport] = []
     stats: dict[str, int] = {}
     now_ns: int = 0
+    troubles: list[str] = []  # what is wrong at this moment, a sentence each
 
 
 # ------------------------------------------------------------------------------- requests

@@ -3,12 +3,14 @@
 import sys
 import time
 import uuid
+from pathlib import Path
 
 import zmq
 
 from services.capture.bpf import CaptureFilter
 from services.capture.capture_file import open_captures
 from services.capture.dump import Dump
+from services.capture.packet_ring.ring import PacketRing
 from services.capture.pump import Pump
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
@@ -56,11 +58,16 @@ class Capture:
         self.reports = open_socket(self.context, zmq.PUSH, 16)
         self.reports.connect(self.bus.reports)
         self.router = Router([], lambda: stop.requested)
-        self.pump = Pump(self.router)
+        self.ring = (
+            PacketRing(Path(settings.packet_ring), settings.packet_ring_bytes)
+            if settings.packet_ring
+            else None
+        )
+        self.pump = Pump(self.router, self.ring)
         metrics = Stats(
             "capture",
             self.stats,
-            frozenset({"queue_rows"}),
+            frozenset({"queue_rows", "packet_ring_bytes", "packet_ring_bytes_max"}),
             {"decode": "status", "fragments": "fate"},
         )
         serve(settings.metrics_listen, metrics.registry)
@@ -220,6 +227,8 @@ class Capture:
             self.router.say("end")
         except StoppedError:
             self.log.warning("a shard takes nothing any more; it was not told the end")
+        if self.ring is not None:
+            self.ring.flush()
         self._report("end")
         for lane in self.router.lanes:
             # however slow whoever reads the events is: what a lane still holds would be lost
@@ -229,6 +238,8 @@ class Capture:
     def _close(self) -> None:
         for lane in self.router.lanes:
             lane.close()
+        if self.ring is not None:
+            self.ring.close()
         self.reports.close(linger=2000)
         self.context.destroy(linger=2000)
 
@@ -257,6 +268,7 @@ class Capture:
             sources=[describe(source.state) for source in self.sources],
             stats=self.stats(),
             now_ns=self.router.now_ns,
+            troubles=[self.ring.trouble] if self.ring is not None and self.ring.trouble else [],
         )
         try:
             self.reports.send(report.pack(), 0 if kind == "end" else zmq.NOBLOCK)

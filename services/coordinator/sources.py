@@ -7,7 +7,7 @@ from typing import Any
 from shared.schema import CaptureReport, SourceReport
 
 SILENT_AFTER_S = 2.0
-GAUGES = ("queue_rows",)
+GAUGES = ("queue_rows", "packet_ring_bytes", "packet_ring_bytes_max")
 
 
 class Sources:
@@ -16,6 +16,7 @@ class Sources:
     def __init__(self) -> None:
         self.reports: list[SourceReport] = []
         self.stats: Mapping[str, int] = {}
+        self.troubles: list[str] = []
         self.ended = False
         self.restarts = 0
         self.now_ns = 0
@@ -36,7 +37,7 @@ class Sources:
         before = {source.name: source.status for source in self.reports}
         self._seq, self._heard_at = report.seq, now
         self.reports, self.stats, self.now_ns = report.sources, report.stats, report.now_ns
-        self.ended = report.kind == "end"
+        self.troubles, self.ended = report.troubles, report.kind == "end"
         return [source for source in report.sources if source.status != before.get(source.name)]
 
     def is_silent(self, now: float) -> bool:

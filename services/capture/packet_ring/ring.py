@@ -1,0 +1,182 @@
+"""The packet ring as capture sees it: packets go in, and it never holds them up for long.
+
+Capture fills pages; a thread appends them to the segments, since a disk may take its time. When no
+page is free capture waits a moment, so that a file is read no faster than it is written. A ring
+that has not caught up by then is passed over until it has: analysis is never the one to wait. Nor
+does it end with a disk that is full: that is said, and tried again. What was not kept is counted.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.capture.fragments import Joined
+from services.capture.kernels.ring_pages import (
+    OCTETS,
+    OTHERS,
+    PAGE_FIELDS,
+    ROWS,
+    TOO_LONG,
+    fill_page,
+)
+from services.capture.packet_ring.segments import Page, Segments
+from services.capture.source import Batch
+from shared.packet_ring import ALIAS, ALIAS_ROW, KIND_BITS, Segment, segments
+
+PAGES = 8
+PAGE_BYTES, PAGE_ROWS = 1 << 20, 8192
+WAIT_S = 0.25  # for a page
+RETRY_S = 5.0  # after the disk refused
+FLUSH_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class PacketRing:
+    """Owns the segments in a folder. budget: bytes on disk. keep: go on with those of this run,
+    of a capture that died; else the folder's are removed. UserError when it cannot be used."""
+
+    def __init__(self, folder: Path, budget: int, keep: bool = False) -> None:
+        self.folder = folder
+        self.segments = Segments(folder, budget, keep)
+        room = self.segments.room
+        shape = min(PAGE_BYTES, room.octets), min(PAGE_ROWS, room.rows)
+        self.kept = self.left_out = 0
+        self.trouble = ""  # a sentence
+        self.next_number = self.segments.last + 1
+        self._free: SimpleQueue[Page] = SimpleQueue()
+        for _ in range(PAGES):
+            self._free.put(Page(*shape))
+        self._full: SimpleQueue[Page | None] = SimpleQueue()
+        self._behind = False
+        self._retry_at = 0.0
+        self._refused = 0  # packets
+        self._thread = threading.Thread(target=self._write, name="packet-ring", daemon=True)
+        self._thread.start()
+
+    # ---------------------------------------------------------------------------- capture
+    def take(
+        self, batch: Batch, packets: NDArray[np.void], first: int, joined: Sequence[Joined]
+    ) -> None:
+        """Keep a batch. packets: (n,) PACKET, what was decoded of it; first: number of its first
+        packet. Packets that are there already, of a capture that died, are not kept twice."""
+        known = max(0, self.next_number - first)
+        if known >= batch.records.size:
+            return
+        links = [int(batch.records["link"][known])]
+        if self._take(batch, packets, known, links[0], first):
+            links += set(batch.records["link"][known:].tolist()) - {links[0]}
+            for link in links[1:]:
+                self._take(batch, packets, known, link, first)
+        self._join(batch, [each for each in joined if each.row >= known], first)
+        self.next_number = first + batch.records.size
+
+    def _take(self, batch: Batch, packets: NDArray[np.void], at: int, link: int, first: int) -> int:
+        """Packets of one link type; returns how many of others there are."""
+        data, records = batch.data[: batch.used], batch.records
+        told = np.zeros(PAGE_FIELDS, np.uint64)
+        while at < records.size:
+            page = self._page(link)
+            if page is None:
+                self.left_out += int(np.count_nonzero(records["link"][at:] == link))
+                told[OTHERS] += np.uint64(np.count_nonzero(records["link"][at:] != link))
+                break
+            told[ROWS] = told[OCTETS] = 0
+            at = fill_page(
+                data, records, packets, at, link, first, page.octets, page.flows, page.rows, told
+            )
+            self._hand_over(page, int(told[ROWS]), int(told[OCTETS]))
+        self.left_out += int(told[TOO_LONG])
+        return int(told[OTHERS])
+
+    def _join(self, batch: Batch, joined: Sequence[Joined], first: int) -> None:
+        """The rows by which the fragments of datagrams are found."""
+        while joined:
+            page = self._page(int(batch.records["link"][joined[0].row]))
+            if page is None:
+                return  # the last fragment is not kept either, and counted
+            now, joined = joined[: page.flows.size], joined[page.flows.size :]
+            rows = page.rows[: len(now)].view(ALIAS_ROW)
+            for i, (row, parent, child) in enumerate(now):
+                page.flows[i] = parent & ~KIND_BITS | ALIAS
+                rows[i] = first + row, batch.records["ts_ns"][row], child
+            self._hand_over(page, len(now), 0)
+
+    def _page(self, link: int) -> Page | None:
+        """A page to fill; None when the disk does not keep up."""
+        if self._behind and self._free.qsize() < PAGES:
+            return None
+        try:
+            page = self._free.get(timeout=WAIT_S)
+        except Empty:
+            self._behind = True
+            return None
+        self._behind = False
+        page.link = link
+        return page
+
+    def _hand_over(self, page: Page, count: int, used: int) -> None:
+        page.count, page.used = count, used
+        (self._full if count else self._free).put(page)
+
+    # ----------------------------------------------------------------------------- thread
+    def _write(self) -> None:
+        while (page := self._full.get()) is not None:
+            self._append(page)
+            self._free.put(page)
+
+    def _append(self, page: Page) -> None:
+        packets = page.count if page.used else 0  # an alias is no packet
+        if time.monotonic() < self._retry_at:
+            self._refused += packets
+            return
+        try:
+            self.segments.append(page)
+        except OSError as error:
+            self._refused += packets
+            self._stop(error.strerror or str(error))
+            return
+        self.kept += packets
+        if self.trouble:
+            log.warning("the packet ring is written again")
+            self.trouble = ""
+
+    def _stop(self, reason: str) -> None:
+        self._retry_at = time.monotonic() + RETRY_S
+        trouble = (
+            f"the packet ring in {self.folder} cannot be written: {reason.lower()}; packets are"
+            " analysed and not kept until it can: free space there"
+        )
+        if trouble != self.trouble:
+            log.warning("%s", trouble)
+        self.trouble = trouble
+
+    # ----------------------------------------------------------------------------- others
+    def stats(self) -> dict[str, int]:
+        """Totals by their metric names; bytes and their bound are gauges."""
+        return {
+            "packet_ring_kept": self.kept,
+            "packet_ring_left_out": self.left_out + self._refused,
+            "packet_ring_bytes": self.segments.bytes,
+            "packet_ring_bytes_max": self.segments.budget,
+        }
+
+    def flush(self, seconds: float = FLUSH_S) -> list[Segment]:
+        """Wait until what was taken is on disk, at most so long; returns what can be read."""
+        deadline = time.monotonic() + seconds
+        while self._free.qsize() < PAGES and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return segments(self.folder)
+
+    def close(self) -> None:
+        """Write what waits and cut the files to their size. The packets stay on disk."""
+        self._full.put(None)
+        self._thread.join(FLUSH_S)
+        if not self._thread.is_alive():
+            self.segments.close()
