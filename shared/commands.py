@@ -10,7 +10,7 @@ from pathlib import Path
 from shared import kernel_cache, local_run, sample
 from shared.errors import EXIT_OK, EXIT_USAGE, UserError
 from shared.local_run import say
-from shared.settings import EVERY, Parser, resolve, variable
+from shared.settings import EVERY, LIST_INTERFACES, Parser, resolve, variable
 from shared.token import needs_token, new_token
 
 
@@ -18,6 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run what the arguments say; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        if LIST_INTERFACES in arguments:
+            return become("services.capture.interfaces", [])
         if arguments and not arguments[0].startswith("-"):
             return command(arguments[0], arguments[1:])
         return local_run.run(resolve(arguments, None))
@@ -48,9 +50,14 @@ def serve(service: str, rest: Sequence[str]) -> int:
     if service == "api" and needs_token(resolve(rest, "api")):
         os.environ[variable("api_token")] = token = new_token()
         say(f"API token {token}  (choose your own with {variable('api_token')})")
-    sys.argv = [f"flowmate {service}", *rest]
+    return become(f"services.{service}", [f"flowmate {service}", *rest])
+
+
+def become(module: str, argv: Sequence[str]) -> int:
+    """Run a module as this process."""
+    sys.argv = list(argv)
     try:
-        runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=False)
+        runpy.run_module(module, run_name="__main__", alter_sys=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_OK
     return EXIT_OK

@@ -22,6 +22,7 @@ from shared.progress import Progress
 from shared.run_dir import run_dir
 from shared.service import Stop
 from shared.settings import Settings, host_port, worker_count
+from shared.sources import NOTHING_TO_READ, has_input, may_never_end
 from shared.token import needs_token, new_token
 
 EXIT_INTERRUPTED = 130
@@ -47,7 +48,8 @@ def write(text: str) -> None:
 def run(settings: Settings) -> int:
     """All services as local processes; the exit status of the run."""
     check(settings)
-    if all(problems := [unreadable(path) for path in settings.pcap]):
+    problems = [unreadable(path) for path in settings.pcap]
+    if all(problems) and not may_never_end(settings):
         for path, problem in zip(settings.pcap, problems, strict=True):
             say(f"--pcap {path}: {problem}")
         return EXIT_NOTHING_READ
@@ -69,8 +71,8 @@ def run(settings: Settings) -> int:
 
 def check(settings: Settings) -> None:
     """What only the launcher can tell is wrong."""
-    if not settings.pcap:
-        raise UserError("nothing to read: give a capture with --pcap FILE (- is standard input)")
+    if not has_input(settings):
+        raise UserError(NOTHING_TO_READ)
     if "" in settings.pcap:
         raise UserError("--pcap has no file name; give a capture (- is standard input)")
     if settings.api_listen and settings.mode == "dump":

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgpack
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Count = Annotated[int, Field(ge=0)]
 Model = TypeVar("Model", bound="Message")
@@ -111,6 +111,10 @@ class SourceReport(Message):
     position: Count = 0
     size: Count = 0  # 0 = not known
     damaged: Count = 0
+    trouble: str = ""  # why it waits or what it lacks at this moment
+    dropped_kernel: Count = 0  # packets
+    dropped_interface: Count = 0
+    last_drop_us: Count = 0  # 0 = never
     problems: list[Problem] = []
 
 

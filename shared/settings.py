@@ -59,6 +59,41 @@ class Settings(BaseModel):
         ("capture",),
         metavar="FILE",
     )
+    iface: tuple[str, ...] = setting(
+        (),
+        "interface to capture on, or any; --list-interfaces shows what there is",
+        ("capture",),
+        metavar="NAME",
+    )
+    capture_backend: Literal["auto", "pcap", "ring"] = setting(
+        "auto",
+        "how interfaces are read: by libpcap, or from a ring that the Linux kernel fills, which is"
+        " faster; auto is ring where it can be had",
+        ("capture",),
+    )
+    capture_snaplen: int = setting(
+        262144, "what is kept of a captured packet", ("capture",), "bytes", ge=64, le=262144
+    )
+    capture_buffer_size: int = setting(
+        67108864,
+        "packets that the system holds for each interface",
+        ("capture",),
+        "bytes",
+        ge=1 << 16,
+        le=(1 << 31) - 1,
+    )
+    capture_read_timeout_ms: int = setting(
+        100,
+        "how long the system may gather packets before it hands them over",
+        ("capture",),
+        "ms",
+        ge=1,
+        le=60000,
+    )
+    promisc: bool = setting(False, "also packets that are not for this machine", ("capture",))
+    immediate: bool = setting(
+        False, "have packets handed over one by one, as soon as they come", ("capture",)
+    )
     capture_filter: str = setting(
         "",
         "BPF expression; only packets that match are analysed",
@@ -350,6 +385,7 @@ class Settings(BaseModel):
     )
 
 
+LIST_INTERFACES = "--list-interfaces"
 COMMANDS = """\
 commands:
   flowmate capture|shard|coordinator|api
@@ -420,6 +456,10 @@ def parser(prog: str, service: Service | None) -> Parser:
         epilog=COMMANDS if service is None else None,
     )
     result.add_argument("--version", action="version", version=f"flowmate {VERSION}")
+    if service in (None, "capture"):
+        result.add_argument(
+            LIST_INTERFACES, action="store_true", help="list what --iface can name, and exit"
+        )
     groups = {key: result.add_argument_group(title) for key, title in GROUPS.items()}
     for name, field in Settings.model_fields.items():
         if service is not None and service not in extra(field)["services"]:

@@ -24,6 +24,9 @@ class Pieces:
     def __post_init__(self) -> None:
         self.size = len(self.data)
 
+    def descriptors(self) -> list[int]:
+        return []
+
     def readinto(self, buffer: memoryview) -> int | None:
         assert len(buffer) > 0
         self.turn += 1

@@ -1,32 +1,37 @@
 """The capture service: sources in, batches for the shards out, reports to the coordinator."""
 
+import math
 import sys
 import time
 import uuid
-from pathlib import Path
 
 import zmq
 
 from services.capture.bpf import CaptureFilter
 from services.capture.capture_file import open_captures
+from services.capture.clock import Clock
 from services.capture.dump import Dump
-from services.capture.packet_ring.ring import PacketRing
+from services.capture.packet_ring.ring import RING_GAUGES, open_ring
 from services.capture.pump import Pump
+from services.capture.reading import LOOK_S, Reading
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
-from services.capture.turns import LOOK_S, in_turns
+from services.capture.sources import open_sources
 from services.capture.uploads import Uploads
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
 from shared.metrics import Stats, serve
 from shared.schema import CaptureReport, Problem, SourceReport
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
+from shared.sources import NOTHING_TO_READ, has_input
 from shared.uploads import takes_uploads
 from shared.wire import Bus, LaneSender, ask, open_socket
 
 REPORT_S = 0.2
 SLOT_BYTES = 1 << 20  # payload of a batch; the longest payload that is not cut
-FLUSH_BATCHES = 64  # a lane that fills slowly is sent after this many batches of the reader
+FLUSH_BATCHES = 64  # a lane that fills slowly is sent after this many batches of a file
+FLUSH_S = 0.005  # what came from a source that may never end is sent after so long
+TICK_S = 0.2  # between two words to the shards that time passes
 TOPOLOGY_MS = 100
 SETTLE_S, WAIT_MS = 4.0, 100  # after a signal, for the last batches to be taken
 UPLOAD = "upload"  # kind of a source
@@ -35,7 +40,7 @@ ENDED = ("completed", "failed")
 
 
 class Capture:
-    """Reads the sources one after the other, uploads in between, and pumps them to the shards."""
+    """Pumps what the sources give to the shards, and tells the coordinator."""
 
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self.settings, self.stop = settings, stop
@@ -47,28 +52,24 @@ class Capture:
         self.filtered = 0
         self.reported = 0.0
         self.settle_until = float("inf")
-        self.sources: list[PacketSource] = list(
-            open_captures(list(settings.pcap), settings.batch_size)
-        )
+        self.sources = open_sources(settings)
         self.opened = len(self.sources)
         self.uploads = Uploads(settings)
-        self._times: dict[str, int] = {}  # ns, of the last packet of each source that is read
+        self.clock = Clock()
+        self._flush_at = math.inf  # monotonic seconds
+        self._tick_at = 0.0
         self.ended = False  # the shards were told so
         self.filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
         self.reports = open_socket(self.context, zmq.PUSH, 16)
         self.reports.connect(self.bus.reports)
         self.router = Router([], lambda: stop.requested)
-        self.ring = (
-            PacketRing(Path(settings.packet_ring), settings.packet_ring_bytes)
-            if settings.packet_ring
-            else None
-        )
+        self.ring = open_ring(settings)
         self.pump = Pump(self.router, self.ring)
         metrics = Stats(
             "capture",
             self.stats,
-            frozenset({"queue_rows", "packet_ring_bytes", "packet_ring_bytes_max"}),
-            {"decode": "status", "fragments": "fate"},
+            frozenset({"queue_rows", *RING_GAUGES}),
+            {"decode": "status", "dropped": "reason", "fragments": "fate"},
         )
         serve(settings.metrics_listen, metrics.registry)
 
@@ -94,15 +95,45 @@ class Capture:
         return EXIT_NOTHING_READ if failed else EXIT_OK
 
     def _read_all(self, sources: list[PacketSource]) -> None:
-        """These sources, and then what was uploaded meanwhile and is not read yet."""
+        """These sources, and what is uploaded meanwhile."""
+        reading = Reading(sources, self._next_upload, self.stop.descriptor, self._wake)
         try:
-            for source in sources:
-                self._read(source)
-            while not self.stop.requested and (upload := self._next_upload()):
-                self._read(upload)
+            for turn, (source, batch) in enumerate(reading):
+                if source is not None and batch is not None:
+                    self._take(source, batch)
+                elif source is not None:
+                    self._over(source)
+                if reading.open_ended:
+                    self._keep_time()
+                elif turn % FLUSH_BATCHES == 0:
+                    self.router.flush()
+                if time.monotonic() - self.reported > REPORT_S:
+                    self._report("report")
+                if self.stop.requested or not self._room():
+                    break
+            for source, batch in reading.held() if self._room() else ():
+                if source is not None and batch is not None:
+                    self._take(source, batch)
             self.router.flush()
         except StoppedError:
             self.log.warning("stopped while a shard was full; its last batch was not taken")
+        reading.close()
+
+    def _wake(self) -> float:
+        """Until when nothing is to be done if no packet comes."""
+        return min(self._flush_at, self._tick_at, self.reported + REPORT_S)
+
+    def _keep_time(self) -> None:
+        """Send what came FLUSH_S ago, and let streams fall idle while nothing comes."""
+        now = time.monotonic()
+        if now >= min(self._flush_at, self._tick_at):
+            self.router.flush()
+            self._flush_at = math.inf
+        if now >= self._tick_at:
+            self._tick_at = now + TICK_S
+            self.router.now_ns = self.clock.now_ns()
+            if self.router.now_ns:
+                self.router.say("tick")
 
     def _next_upload(self) -> PacketSource | None:
         """The next upload as a source."""
@@ -143,26 +174,9 @@ class Capture:
                 return
             self.stop.wait(0.02)
 
-    def _read(self, source: PacketSource) -> None:
-        """A source to its end; where that may be far, uploads in between."""
-        turn = 0
-        for each, batch in in_turns(source, self._next_upload):
-            if batch is None:
-                self._over(each)
-                continue
-            self._take(each, batch)
-            turn += 1
-            if turn % FLUSH_BATCHES == 0 or not batch.records.size:
-                self.router.flush()
-            if time.monotonic() - self.reported > REPORT_S:
-                self._report("report")
-            if self.stop.requested or not self._room():
-                break
-        source.close()
-
     def _over(self, source: PacketSource) -> None:
         source.close()
-        self._times.pop(source.state.name, None)
+        self.clock.over(source.state)
         if source.state.kind == UPLOAD:
             self.uploads.done(source.state.name)
 
@@ -179,9 +193,9 @@ class Capture:
             batch = batch._replace(records=batch.records[:left])
         self.pump.take(batch)
         if batch.records.size:
-            # of what is read at a time the earliest: nobody's streams fall idle by another's time
-            self._times[source.state.name] = self.router.now_ns
-            self.router.now_ns = min(self._times.values())
+            self.clock.took(source.state, self.router.now_ns)
+            self.router.now_ns = self.clock.now_ns()
+            self._flush_at = min(self._flush_at, time.monotonic() + FLUSH_S)
 
     # --------------------------------------------------------------------------- others
     def _meet_shards(self) -> bool:
@@ -253,6 +267,8 @@ class Capture:
         """Totals by their metric names."""
         return self.pump.stats() | {
             "filtered": self.filtered,
+            "dropped_kernel": sum(source.state.dropped_kernel for source in self.sources),
+            "dropped_interface": sum(source.state.dropped_interface for source in self.sources),
             "lost_with_shard": sum(lane.lost_packets for lane in self.router.lanes),
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
@@ -288,13 +304,17 @@ def describe(state: SourceState) -> SourceReport:
         position=state.position,
         size=state.size,
         damaged=state.damaged,
+        trouble=state.trouble,
+        dropped_kernel=state.dropped_kernel,
+        dropped_interface=state.dropped_interface,
+        last_drop_us=state.last_drop_us,
         problems=[Problem(offset=p.offset, reason=p.reason) for p in state.problems],
     )
 
 
 def main(settings: Settings, stop: Stop) -> int:
-    if not settings.pcap and (settings.mode == "dump" or not takes_uploads(settings)):
-        raise UserError("nothing to read: give --pcap FILE")
+    if not has_input(settings) and (settings.mode == "dump" or not takes_uploads(settings)):
+        raise UserError(NOTHING_TO_READ)
     if settings.mode == "dump":
         return Dump(settings, stop).run()
     return Capture(settings, stop).run()

@@ -1,18 +1,19 @@
 """Read packets from anything that holds a capture file: the format is told by its first bytes.
 
 `open_captures` makes a source of every path given; each opens its file when it is first read, so
-that many files need one descriptor. Other readers (a folder that is watched, a socket) use
-`CaptureReader` on an input of their own.
+that many files need one descriptor. Pipes are open-ended sources. Other readers (a folder that is
+watched, a socket) use `CaptureReader` on an input of their own.
 """
 
 import errno
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 
 from services.capture.compressed import Decompressed, codec_of
-from services.capture.inputs import STDIN, Input, check_stdin, open_input
+from services.capture.inputs import STDIN, Input, check_stdin, is_open_ended, open_input
 from services.capture.pcap_file import FILE_HEADER, VARIANTS, Format, PcapFile, Walked
 from services.capture.pcapng import MAGIC as PCAPNG_MAGIC
 from services.capture.pcapng import PcapngFile
@@ -54,7 +55,7 @@ def open_captures(
     batch_bytes: int = BATCH_BYTES,
     index: int = 0,
 ) -> list["CaptureReader"]:
-    """A source for every path, `-` = standard input; to be read one after the other.
+    """A source for every path, `-` = standard input.
 
     Their records carry index, index + 1 … as `source`, modulo 65536. A path that cannot be read
     makes a source that fails and says why in its state. UserError: standard input asked for twice,
@@ -63,7 +64,11 @@ def open_captures(
     check_stdin(list(paths))
     return [
         CaptureReader(
-            SourceState("stdin" if path == STDIN else path, "stdin" if path == STDIN else "file"),
+            SourceState(
+                "stdin" if path == STDIN else path,
+                "stdin" if path == STDIN else "file",
+                is_open_ended=is_open_ended(path),
+            ),
             partial(open_input, path),
             (index + number) % SOURCES,
             batch_packets,
@@ -98,10 +103,12 @@ class CaptureReader:
         self._window: Window | None = None
         self._format: Format | None = None
         self._ended = False
+        self._is_silent = False  # there was nothing in the input when it was last read
         self._codec = ""  # ", gzip" and such, once it is known to be compressed
 
     def read(self) -> Batch | None:
-        """The next batch; one without records if nothing arrived yet; None at the end."""
+        """The next batch; one without records if nothing is there now; None at the end."""
+        self._is_silent = False
         try:
             window = self._window or self._open()
             for _ in range(TURNS):
@@ -116,6 +123,17 @@ class CaptureReader:
             return EMPTY_BATCH
         self.close()
         return None
+
+    def descriptors(self) -> list[int]:
+        return self._window.input.descriptors() if self._window and self._is_silent else []
+
+    def due(self) -> float:
+        """At once, unless there was nothing in the input."""
+        return math.inf if self._is_silent else 0.0
+
+    def held(self) -> bool:
+        """No: an end that is wanted comes at once, in a file as in a pipe."""
+        return False
 
     def close(self) -> None:
         """Let go of the input and the buffer."""
@@ -150,6 +168,7 @@ class CaptureReader:
         got = window.fill(need)
         self.state.position = window.input.position
         if got is None:
+            self._is_silent = True
             return EMPTY_BATCH
         if not got:
             self._cut_short(window, need)

@@ -179,6 +179,9 @@ class Decompressed:
     def size(self) -> int:
         return self._stored.size
 
+    def descriptors(self) -> list[int]:
+        return self._stored.descriptors()
+
     def readinto(self, buffer: memoryview) -> int | None:
         """As much as the stored bytes at hand give, up to the buffer's size."""
         got, looked_at, eager = 0, 0, True

@@ -7,15 +7,17 @@ pieces of at most a few MiB, or as long as the longest packet needs.
 
 import io
 import logging
+import math
 import os
 from contextlib import closing
 
 import numpy as np
 
 from services.capture.bpf import CaptureFilter
-from services.capture.capture_file import open_captures
 from services.capture.kernels.dump_lines import LINE_BYTES, dump_lines
+from services.capture.reading import Reading
 from services.capture.source import Batch, PacketSource
+from services.capture.sources import open_sources
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
 from shared.output import check_not_an_input, output_path
 from shared.service import Stop
@@ -68,39 +70,43 @@ class DumpWriter:
 
 
 class Dump:
-    """A run in dump mode: all sources, one after the other, to the output."""
+    """A run in dump mode: all sources to the output."""
 
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self._stop = stop
         self._max_packets = settings.max_packets
         self._output = output_path(settings)
         self._filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
-        self._sources = open_captures(settings.pcap, settings.batch_size)
+        self._sources = open_sources(settings)
         check_not_an_input(self._output, settings.pcap)
 
     def run(self) -> int:
         """Until the sources or --max-packets end, or a signal; returns the exit status."""
-        with open_output(self._output) as file:
+        reading = Reading(self._sources, lambda: None, self._stop.descriptor, lambda: math.inf)
+        with open_output(self._output) as file, closing(reading):
             writer = DumpWriter(file, self._output)
             try:
-                for source in self._sources:
-                    self._dump(source, writer)
+                for source, batch in reading:
+                    if source is not None and batch is not None:
+                        self._dump(batch, writer)
+                    elif source is not None:
+                        self._over(source)
+                    if self._stop.requested or not self._room(writer):
+                        break
             except BrokenPipeError:
                 log.info("nobody reads %s any more", self._output)
         failed = all(source.state.status == "failed" for source in self._sources)
         return EXIT_NOTHING_READ if failed else EXIT_OK
 
-    def _dump(self, source: PacketSource, writer: DumpWriter) -> None:
-        with closing(source):
-            while not self._stop.requested and self._room(writer):
-                batch = source.read()
-                if batch is None:
-                    break
-                if self._filter is not None:
-                    batch = self._filter.apply(batch)
-                if self._max_packets:
-                    batch = batch._replace(records=batch.records[: self._room(writer)])
-                writer.write(batch)
+    def _dump(self, batch: Batch, writer: DumpWriter) -> None:
+        if self._filter is not None:
+            batch = self._filter.apply(batch)
+        if self._max_packets:
+            batch = batch._replace(records=batch.records[: self._room(writer)])
+        writer.write(batch)
+
+    def _over(self, source: PacketSource) -> None:
+        source.close()
         for problem in source.state.problems:
             where = f" byte {problem.offset}:" if problem.offset else ""
             log.warning("%s:%s %s", source.state.name, where, problem.reason)

@@ -1,7 +1,7 @@
 """Where a source's bytes come from: files and pipes, read into a buffer that is given.
 
 `readinto` answers as `io.RawIOBase.readinto` does: the number of bytes; 0 at the end; None when
-nothing has arrived for WAIT_MS. It raises OSError where the system does.
+nothing is there now. It raises OSError where the system does.
 """
 
 import errno
@@ -10,15 +10,12 @@ import os
 import select
 import stat
 import sys
-import time
 from typing import Protocol
 
 from shared.errors import UserError
 
 STDIN = "-"
 STDIN_FD = 0
-WAIT_MS = 100  # how long a pipe may stay silent before its reader gets a turn to look around
-GATHER_MS = 5  # how long the first bytes of a pipe wait for more
 
 
 class Input(Protocol):
@@ -39,6 +36,10 @@ class Input(Protocol):
         """Why it ended before its end; "" = it did not."""
         ...
 
+    def descriptors(self) -> list[int]:
+        """What becomes readable after `readinto` has said None."""
+        ...
+
     def readinto(self, buffer: memoryview) -> int | None: ...
 
     def close(self) -> None: ...
@@ -54,6 +55,9 @@ class FileInput:
         self.position = self._file.tell()
         self.size = os.fstat(fd).st_size
 
+    def descriptors(self) -> list[int]:
+        return []
+
     def readinto(self, buffer: memoryview) -> int:
         got = self._file.readinto(buffer)
         self.position += got
@@ -64,7 +68,11 @@ class FileInput:
 
 
 class PipeInput:
-    """A pipe, FIFO, socket or device: takes what is there, waits a little for more."""
+    """A pipe, FIFO, socket or device: takes what is there.
+
+    Its descriptor may block, since whoever has the other end may share its flags: it is read only
+    when something is there.
+    """
 
     problem = ""
     size = 0
@@ -75,10 +83,13 @@ class PipeInput:
         self._poll.register(fd, select.POLLIN)
         self.position = 0
 
+    def descriptors(self) -> list[int]:
+        return [self._fd]
+
     def readinto(self, buffer: memoryview) -> int | None:
-        got, wait_ms, deadline = 0, float(WAIT_MS), 0.0
-        while got < len(buffer) and wait_ms >= 0:
-            if not self._poll.poll(wait_ms):
+        got = 0
+        while got < len(buffer):
+            if not self._poll.poll(0):
                 return got or None
             try:
                 more = os.readv(self._fd, [buffer[got:]])
@@ -86,8 +97,6 @@ class PipeInput:
                 return got or None
             if not more:
                 break
-            deadline = deadline or time.monotonic() + GATHER_MS / 1000
-            wait_ms = (deadline - time.monotonic()) * 1000
             got += more
             self.position += more
         return got
@@ -110,6 +119,15 @@ def open_input(path: str) -> FileInput | PipeInput:
         os.close(fd)
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     return FileInput(fd) if stat.S_ISREG(mode) else PipeInput(fd)
+
+
+def is_open_ended(path: str) -> bool:
+    """Whether a path, or standard input for `-`, is none of a regular file's size: a pipe, say."""
+    try:
+        mode = os.fstat(STDIN_FD).st_mode if path == STDIN else os.stat(path).st_mode
+    except OSError:
+        return False  # it cannot be read, which opening it will say
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def check_stdin(paths: list[str]) -> None:

@@ -1,13 +1,15 @@
 """What a source of packets is: the contract between whatever reads and whatever takes batches.
 
 1. `read()` gives the next batch, in the order of the input; its arrays belong to the source and
-   are good until the next `read()`.
-2. A batch of no records means that nothing arrived for a moment: ask again. None means the end,
-   and stays None.
-3. Damage is data: it is counted in `state.damaged`, and the first few are kept in
+   are good until the next `read()`. It never waits.
+2. A batch of no records means that nothing is there now. None means the end, and stays None.
+3. When to ask again: at once where `due()` has passed, else when one of `descriptors()` is
+   readable or `due()` comes. Both may change with each `read()`.
+4. Damage is data: it is counted in `state.damaged`, and the first few are kept in
    `state.problems` with their offset and reason. `read()` raises nothing because of its input.
 """
 
+import time
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -51,11 +53,23 @@ class SourceState:
     format: str = ""  # such as "pcapng" or "pcap, gzip"; "" until it is known
     packets: int = 0
     bytes: int = 0  # captured
+    is_open_ended: bool = False  # may go on for ever: it is read beside others, not before them
+    is_live: bool = False  # its packets are captured here and now
+    trouble: str = ""  # why it waits or what it lacks at this moment, a sentence
     position: int = 0  # bytes of input taken so far, as stored (compressed)
     size: int = 0  # bytes of input; 0 = not known
+    dropped_kernel: int = 0  # packets; the system's buffer was full
+    dropped_interface: int = 0  # packets, by the interface or its driver
+    last_drop_us: int = 0  # when the last of them were noticed, since the epoch; 0 = never
     damaged: int = 0  # records, blocks or whole inputs that could not be read
     problems: list[Problem] = field(default_factory=list)  # the first of them
     link_types: set[int] = field(default_factory=set)
+
+    def drop(self, kernel: int, interface: int) -> None:
+        """Note totals of what was dropped before it could be read."""
+        if (kernel, interface) != (self.dropped_kernel, self.dropped_interface):
+            self.last_drop_us = time.time_ns() // 1000
+        self.dropped_kernel, self.dropped_interface = kernel, interface
 
     def report(self, offset: int, reason: str, count: int = 1) -> None:
         """Count damage, and keep its place and reason while there is room."""
@@ -74,7 +88,19 @@ class PacketSource(Protocol):
     state: SourceState
 
     def read(self) -> Batch | None:
-        """The next batch; one without records if nothing arrived yet; None at the end."""
+        """The next batch; one without records if nothing is there now; None at the end."""
+        ...
+
+    def descriptors(self) -> list[int]:
+        """File descriptors that become readable when `read()` has something to do."""
+        ...
+
+    def due(self) -> float:
+        """time.monotonic() at which `read()` has something to do all the same; inf = never."""
+        ...
+
+    def held(self) -> bool:
+        """Whether something came that is still to be read before the source is closed."""
         ...
 
     def close(self) -> None:

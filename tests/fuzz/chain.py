@@ -127,6 +127,9 @@ class Memory:
         self.size = len(data)
         self.position = 0
 
+    def descriptors(self) -> list[int]:
+        return []
+
     def readinto(self, buffer: memoryview) -> int | None:
         got = self._file.readinto(buffer)
         self.position += got

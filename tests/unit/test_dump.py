@@ -33,6 +33,7 @@ rows = st.lists(
 
 class NoStop:
     requested = False
+    descriptor = -1  # never waited for: files do not make anybody wait
 
 
 def batch_of(packets: list[Row]) -> Batch:

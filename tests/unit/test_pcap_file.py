@@ -190,6 +190,9 @@ def test_a_disk_that_fails_ends_the_file() -> None:
     class Failing:
         position, size, problem = 0, 0, ""
 
+        def descriptors(self) -> list[int]:
+            return []
+
         def readinto(self, buffer: memoryview) -> int:
             if self.position:
                 raise OSError(5, "Input/output error")

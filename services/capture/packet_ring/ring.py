@@ -28,14 +28,23 @@ from services.capture.kernels.ring_pages import (
 from services.capture.packet_ring.segments import Page, Segments
 from services.capture.source import Batch
 from shared.packet_ring import ALIAS, ALIAS_ROW, KIND_BITS, Segment, segments
+from shared.settings import Settings
 
 PAGES = 8
 PAGE_BYTES, PAGE_ROWS = 1 << 20, 8192
 WAIT_S = 0.25  # for a page
 RETRY_S = 5.0  # after the disk refused
 FLUSH_S = 10.0
+RING_GAUGES = ("packet_ring_bytes", "packet_ring_bytes_max")
 
 log = logging.getLogger(__name__)
+
+
+def open_ring(settings: Settings) -> "PacketRing | None":
+    """The ring that is asked for."""
+    if not settings.packet_ring:
+        return None
+    return PacketRing(Path(settings.packet_ring), settings.packet_ring_bytes)
 
 
 class PacketRing:
