@@ -78,6 +78,19 @@ def test_link_types_have_segments_of_their_own(tmp_path: Path) -> None:
     assert numbers.tolist() == list(range(500))
 
 
+def test_link_types_that_nobody_knows_are_left_out(tmp_path: Path) -> None:
+    file = b.pcapng_section()
+    file += b"".join(b.pcapng_interface(1 if i == 7 else 20_000 + i) for i in range(300))
+    for i in range(600):
+        file += b.pcapng_packet(i, b.udp4(A4, 1, B4, 2), interface=i % 300)
+    with ring(tmp_path / "ring") as one:
+        take(one, tmp_path, file, batch=100)
+    told = one.stats()
+    assert (told["packet_ring_kept"], told["packet_ring_left_out"]) == (2, 598)
+    (segment,) = segments(tmp_path / "ring")
+    assert segment.rows()["number"].tolist() == [7, 307]
+
+
 def test_lengths_on_the_wire_are_kept(tmp_path: Path) -> None:
     frame = b.udp4(A4, 1, B4, 2, b"cut")
     with ring(tmp_path / "ring") as one:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from services.capture.fragments import Joined
 from services.capture.kernels.ring_pages import (
     OCTETS,
-    OTHERS,
     PAGE_FIELDS,
     ROWS,
     TOO_LONG,
@@ -27,12 +26,13 @@ from services.capture.kernels.ring_pages import (
 )
 from services.capture.packet_ring.segments import Page, Segments
 from services.capture.source import Batch
+from shared.columns import UNSUPPORTED_LINK
 from shared.packet_ring import ALIAS, ALIAS_ROW, KIND_BITS, Segment, segments
 from shared.settings import Settings
 
 PAGES = 8
 PAGE_BYTES, PAGE_ROWS = 1 << 20, 8192
-WAIT_S = 0.25  # for a page
+WAIT_S = 1.0  # for a page; a buffer of the system's for live packets lasts as long
 RETRY_S = 5.0  # after the disk refused
 FLUSH_S = 10.0
 RING_GAUGES = ("packet_ring_bytes", "packet_ring_bytes_max")
@@ -76,25 +76,32 @@ class PacketRing:
         """Keep a batch. packets: (n,) PACKET, what was decoded of it; first: number of its first
         packet. Packets that are there already, of a capture that died, are not kept twice."""
         known = max(0, self.next_number - first)
-        if known >= batch.records.size:
-            return
-        links = [int(batch.records["link"][known])]
-        if self._take(batch, packets, known, links[0], first):
-            links += set(batch.records["link"][known:].tolist()) - {links[0]}
-            for link in links[1:]:
-                self._take(batch, packets, known, link, first)
+        for link in self._links(batch, packets, known):
+            self._take(batch, packets, known, link, first)
         self._join(batch, [each for each in joined if each.row >= known], first)
-        self.next_number = first + batch.records.size
+        self.next_number = max(self.next_number, first + batch.records.size)
 
-    def _take(self, batch: Batch, packets: NDArray[np.void], at: int, link: int, first: int) -> int:
-        """Packets of one link type; returns how many of others there are."""
+    def _links(self, batch: Batch, packets: NDArray[np.void], start: int) -> list[int]:
+        """The link types of packets [start, …). Those that cannot be decoded belong to no flow, and
+        there are as many of them as somebody makes up: they are left out."""
+        links, status = batch.records["link"][start:], packets["status"][start:]
+        if not links.size or ((links == links[0]).all() and status[0] != UNSUPPORTED_LINK):
+            return [int(links[0])] if links.size else []
+        known = status != UNSUPPORTED_LINK
+        self.left_out += int(np.count_nonzero(~known))
+        found: list[int] = np.unique(links[known]).tolist()
+        return found
+
+    def _take(
+        self, batch: Batch, packets: NDArray[np.void], at: int, link: int, first: int
+    ) -> None:
+        """Packets [at, …) of one link type."""
         data, records = batch.data[: batch.used], batch.records
         told = np.zeros(PAGE_FIELDS, np.uint64)
         while at < records.size:
             page = self._page(link)
             if page is None:
                 self.left_out += int(np.count_nonzero(records["link"][at:] == link))
-                told[OTHERS] += np.uint64(np.count_nonzero(records["link"][at:] != link))
                 break
             told[ROWS] = told[OCTETS] = 0
             at = fill_page(
@@ -102,7 +109,6 @@ class PacketRing:
             )
             self._hand_over(page, int(told[ROWS]), int(told[OCTETS]))
         self.left_out += int(told[TOO_LONG])
-        return int(told[OTHERS])
 
     def _join(self, batch: Batch, joined: Sequence[Joined], first: int) -> None:
         """The rows by which the fragments of datagrams are found."""
