@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.columns import ENDPOINTS, EVENT, MATCH, MESSAGE, PAIR, PREVIEW
+from shared.columns import ENDPOINTS, EVENT, EVENT_CHANGE, MATCH, MESSAGE, PAIR, PREVIEW
 from shared.schema import EventsHeader, SchemaError
 
 Rows = NDArray[np.void]
@@ -50,6 +50,12 @@ class EventBatch(NamedTuple):
         while packed and not packed[-1]:
             packed.pop()
         return packed
+
+    @property
+    def lines(self) -> int:
+        """How many lines of output they are: a change has none."""
+        told = int(np.count_nonzero(self.events["kind"] != EVENT_CHANGE))
+        return told + self.messages.size + self.matches.size
 
     def counts(self) -> dict[str, int]:
         """The header's fields."""

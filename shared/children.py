@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from shared import parent
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
+from shared.patience import Patience
 from shared.settings import Service, Settings, host_port, to_environ, variable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,22 +32,45 @@ METRICS_PORTS: tuple[Service, ...] = ("capture", "coordinator", "api", "shard")
 
 
 class Child:
-    """One service process."""
+    """One service: its process, and those that came before it."""
 
     def __init__(
         self, service: Service, name: str, environ: Mapping[str, str], reads: bool, writes: bool
     ) -> None:
         """reads, writes: whether it may use the launcher's standard input and output."""
         self.service, self.name = service, name
+        self.restarts = 0
+        self.start_at: float | None = None  # it died, and is to be started again then
+        self._patience = Patience()
+        self._environ = dict(environ)
+        self._stdin = None if reads else subprocess.DEVNULL
+        self._stdout = None if writes else STDERR
+        self.process = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
         # -P: a folder called `services` where the user happens to stand is not ours. A group of
         # its own: Ctrl-C reaches the launcher alone, which then ends the services in order.
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"services.{service}"],
-            env=dict(environ),
-            stdin=None if reads else subprocess.DEVNULL,
-            stdout=None if writes else STDERR,
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", f"services.{self.service}"],
+            env=self._environ,
+            stdin=self._stdin,
+            stdout=self._stdout,
             process_group=0,
         )
+
+    def plan_restart(self, now: float) -> bool:
+        """It died: have it started again after a pause; False when it dies too often for that."""
+        self.start_at = self._patience.next_start(now)
+        return self.start_at is not None
+
+    def restart_if_due(self, now: float) -> bool:
+        """True when it was started again just now."""
+        if self.start_at is None or now < self.start_at:
+            return False
+        self.start_at = None
+        self.restarts += 1
+        self.process = self._start()
+        return True
 
     @property
     def running(self) -> bool:
@@ -78,7 +103,7 @@ def environment(settings: Settings) -> dict[str, str]:
     ours = {variable(name) for name in Settings.model_fields}
     result = ONE_THREAD | KEEP_PAGES | {k: v for k, v in os.environ.items() if k not in ours}
     result |= to_environ(settings)
-    result["FLOWMATE_LAUNCHER_PID"] = str(os.getpid())
+    result[parent.VARIABLE] = str(os.getpid())
     if ROOT.name not in ("site-packages", "dist-packages"):  # a checkout, perhaps not installed
         rest = os.environ.get("PYTHONPATH")
         result["PYTHONPATH"] = f"{ROOT}{os.pathsep}{rest}" if rest else str(ROOT)

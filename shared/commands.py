@@ -10,6 +10,7 @@ from pathlib import Path
 from shared import kernel_cache, local_run, sample
 from shared.errors import EXIT_OK, EXIT_USAGE, UserError
 from shared.local_run import say
+from shared.parent import die_with_launcher
 from shared.settings import EVERY, LIST_INTERFACES, Parser, resolve, variable
 from shared.token import needs_token, new_token
 
@@ -71,6 +72,7 @@ def warm(rest: Sequence[str]) -> int:
     started = time.monotonic()
     if parser.parse_args(rest).portable:
         kernel_cache.make_portable()
+    die_with_launcher()
     modules = kernel_cache.warm()
     say(f"{modules} kernel modules compiled or loaded in {time.monotonic() - started:.1f} s")
     return EXIT_OK

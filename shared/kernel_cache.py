@@ -22,6 +22,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from shared import parent
+
 ROOT = Path(__file__).resolve().parent.parent
 VARIABLE = "NUMBA_CACHE_DIR"
 WARM, PORTABLE = "warm", "portable"  # files in the folder that say so
@@ -151,7 +153,8 @@ def warm() -> int:
         for file in sorted(files, key=lambda file: file.stat().st_size, reverse=True)
     ]
     cores = len(os.sched_getaffinity(0))
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores, fresh, parent.die_with, (os.getpid(),)) as pool:
         for _ in pool.map(_load, names):
             pass
     note_warm()
@@ -168,7 +171,12 @@ def warm_apart(stopped: Callable[[], bool]) -> None:
     What it does not come to, or fails at, each service compiles for itself.
     """
     words = [sys.executable, "-P", "-m", "shared.launcher", "warm"]
-    child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        words,
+        env=os.environ | {parent.VARIABLE: str(os.getpid())},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     while child.poll() is None:
         if stopped():
             child.terminate()

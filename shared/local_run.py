@@ -17,6 +17,7 @@ from typing import Any
 from shared import children, kernel_cache, summary
 from shared.children import Child
 from shared.errors import EXIT_INTERNAL, EXIT_NOTHING_READ, EXIT_OK, EXIT_USAGE, UserError
+from shared.notices import Notices
 from shared.output import output_path
 from shared.progress import Progress
 from shared.run_dir import run_dir
@@ -115,6 +116,7 @@ class Run:
         from shared.remote import Remote
 
         self.remote = Remote(settings.run_dir)
+        self.notices = Notices()
         self.progress = Progress(sys.stderr)
         self.health: dict[str, Any] = {}
         self.started = time.monotonic()
@@ -206,6 +208,7 @@ class Run:
             if (status := self._fault()) is not None:
                 return status
             self._announce()
+            self.notices.deliver(self.remote)
             self._pause()
         return None
 
@@ -231,6 +234,7 @@ class Run:
         """Ask the coordinator how far the run is."""
         self._announce()
         health = self.remote.ask("health", timeout_ms=ANSWER_MS)
+        self.notices.deliver(self.remote, health is not None)
         if health is not None:
             before, self.health = self._position(), health
             self._note(time.monotonic(), self._position() != before)
@@ -251,17 +255,38 @@ class Run:
         return tuple(self.health.get(part) for part in ("run_status", "totals", "queues"))
 
     def _fault(self) -> int | None:
-        """The status to end with when a service is gone or nothing moves any more, else None."""
+        """The status to end with when a service cannot be kept up or nothing moves any more, else
+        None. One that died is started again, unless the end is wanted."""
         for child in self.children:
-            if child.ended_badly and not (self.stopping and child is self.capture):
-                self.progress.clear()
-                if child.process.returncode == EXIT_USAGE:  # it said what is wrong
-                    return EXIT_USAGE
-                say(f"{child.name} ended early ({child.how_it_ended()}); stopping")
-                return EXIT_INTERNAL
+            if (status := self._tend(child)) is not None:
+                return status
         if not self.capture.running and not self.ended and self._still_for(STALL_S):
             say(f"capture is done, but nothing has moved for {STALL_S:.0f} s; stopping")
             return EXIT_INTERNAL
+        return None
+
+    def _tend(self, child: Child) -> int | None:
+        """Look after one service; a status when the run cannot go on without it."""
+        now = time.monotonic()
+        if child.restart_if_due(now):
+            self.moved = now
+            self.notices.add(child, "started")
+        if child.start_at is not None or not child.ended_badly:
+            return None
+        if self.stopping and child is self.capture:
+            return None
+        self.progress.clear()
+        if child.process.returncode == EXIT_USAGE and not child.restarts:  # it said what is wrong
+            return EXIT_USAGE
+        how = child.how_it_ended()
+        if self.stopping:
+            say(f"{child.name} ended early ({how})")
+            return EXIT_INTERNAL
+        if not child.plan_restart(now):
+            say(f"{child.name} ended early ({how}), too often within a minute; stopping")
+            return EXIT_INTERNAL
+        say(f"{child.name} ended early ({how}); starting it again")
+        self.notices.add(child, "ended", how)
         return None
 
     def _still_for(self, seconds: float) -> bool:

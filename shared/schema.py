@@ -64,6 +64,10 @@ class BatchHeader(Message):
     now_ns: int = 0  # packet time up to which everything was sent
     lane: str = ""
     slot: int = -1
+    capture: str = ""  # the process that sends
+    rows_before: Count = 0  # packets that were sent to this shard before these
+    input: str = ""  # what can be read again and is the same then; empty = what cannot
+    upto: Count = 0  # number in that input up to which everything was sent
 
 
 class Credit(Message):
@@ -90,6 +94,9 @@ class EventsHeader(Message):
     pairs: Count = 0
     now_ns: int = 0
     stats: dict[str, int] = {}  # the shard's counters and gauges; names as in its metrics
+    input: str = ""  # what the newest batch came from,
+    upto: Count = 0  # number in it up to which the shard has seen everything,
+    rows: Count = 0  # and packets that were sent to it until then
 
 
 # ------------------------------------------------------------------ capture -> coordinator
@@ -114,6 +121,7 @@ class SourceReport(Message):
     trouble: str = ""  # why it waits or what it lacks at this moment
     dropped_kernel: Count = 0  # packets
     dropped_interface: Count = 0
+    dropped_ours: Count = 0
     last_drop_us: Count = 0  # 0 = never
     problems: list[Problem] = []
 

@@ -1,6 +1,5 @@
 """What every service process does the same: signals, a poll loop, logging, an orderly end."""
 
-import ctypes
 import gc
 import logging
 import os
@@ -16,9 +15,8 @@ from typing import Any
 import zmq
 
 from shared.errors import EXIT_INTERNAL, EXIT_USAGE, UserError
+from shared.parent import die_with_launcher
 from shared.settings import Service, Settings, resolve
-
-PR_SET_PDEATHSIG = 1
 
 
 class Stop:
@@ -99,14 +97,6 @@ def start_logging(service: str) -> logging.Logger:
     return logging.getLogger(service)
 
 
-def die_with_parent() -> None:
-    """Ask Linux for SIGTERM when the launcher dies, so that no service is left behind."""
-    if os.environ.get("FLOWMATE_LAUNCHER_PID") and sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-        if os.getppid() != int(os.environ["FLOWMATE_LAUNCHER_PID"]):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
 def run_service(
     name: Service,
     main: Callable[[Settings, Stop], int],
@@ -116,7 +106,7 @@ def run_service(
     gc.freeze()  # what is imported stays
     gc.enable()
     start_logging(name)
-    die_with_parent()
+    die_with_launcher()
     try:
         settings = resolve(sys.argv[1:] if argv is None else argv, name)
         return main(settings, Stop())

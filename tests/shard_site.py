@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from services.shard.search import STREAM_REF
 from shared.batch import event_batch
 from shared.columns import EVENT
+from shared.lanes import LaneSender
 from shared.schema import EventsHeader, Pattern, Reply, Request, unpack
-from shared.wire import Bus, LaneSender, ask, open_socket, pack_reply, refusal
+from shared.wire import Bus, ask, open_socket, pack_reply, refusal
 from tests.conftest import ROOT, clean_environ
 from tests.reference.streams import Packet
 from tests.shard_harness import ends, rows_of

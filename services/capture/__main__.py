@@ -19,13 +19,14 @@ from services.capture.source import Batch, PacketSource, SourceState
 from services.capture.sources import open_sources
 from services.capture.uploads import Uploads
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
+from shared.lanes import LaneSender
 from shared.metrics import Stats, serve
 from shared.schema import CaptureReport, Problem, SourceReport
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.sources import NOTHING_TO_READ, has_input
 from shared.uploads import takes_uploads
-from shared.wire import Bus, LaneSender, ask, open_socket
+from shared.wire import Bus, ask, open_socket
 
 REPORT_S = 0.2
 SLOT_BYTES = 1 << 20  # payload of a batch; the longest payload that is not cut
@@ -269,7 +270,7 @@ class Capture:
             "filtered": self.filtered,
             "dropped_kernel": sum(source.state.dropped_kernel for source in self.sources),
             "dropped_interface": sum(source.state.dropped_interface for source in self.sources),
-            "lost_with_shard": sum(lane.lost_packets for lane in self.router.lanes),
+            "dropped_ours": sum(source.state.dropped_ours for source in self.sources),
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
             "queue_rows": sum(lane.queue_rows for lane in self.router.lanes),
@@ -307,6 +308,7 @@ def describe(state: SourceState) -> SourceReport:
         trouble=state.trouble,
         dropped_kernel=state.dropped_kernel,
         dropped_interface=state.dropped_interface,
+        dropped_ours=state.dropped_ours,
         last_drop_us=state.last_drop_us,
         problems=[Problem(offset=p.offset, reason=p.reason) for p in state.problems],
     )

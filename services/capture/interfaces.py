@@ -21,6 +21,7 @@ SYSFS = Path("/sys/class/net")
 # Bits of ifa_flags, netdevice(7)
 FLAGS = ((0x1, "up"), (0x40, "running"), (0x8, "loopback"), (0x10, "point-to-point"))
 UP = 0x1
+LOOPBACK = 772  # ARPHRD_
 AF_PACKET = 17
 # ARPHRD_ of linux/if_arp.h
 KINDS = {
@@ -78,6 +79,12 @@ def is_there(name: str) -> int:
         return socket.if_nametoindex(name)
     except OSError:
         return 0
+
+
+def hardware_type(name: str) -> int:
+    """ARPHRD_ of linux/if_arp.h; -1 = not known."""
+    told = _sysfs(name, "type")
+    return int(told) if told.isdigit() else -1
 
 
 def interface_drops(name: str) -> int:

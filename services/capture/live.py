@@ -8,12 +8,15 @@ totals over all of that.
 import logging
 import math
 import time
-from collections.abc import Callable
+
+import numpy as np
 
 from services.capture.device import Device, Seen
 from services.capture.interfaces import check_interface
 from services.capture.live_pcap import open_pcap
+from services.capture.live_ring import NoRingError, open_ring
 from services.capture.source import EMPTY_BATCH, Batch, SourceState
+from shared.errors import UserError
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ def open_interfaces(settings: Settings, index: int) -> list["LiveSource"]:
     found = []
     for number, name in enumerate(dict.fromkeys(settings.iface)):
         check_interface(name)
-        source = LiveSource(name, index + number, settings, open_pcap)
+        source = LiveSource(name, index + number, settings)
         source.open()
         found.append(source)
     return found
@@ -37,15 +40,10 @@ def open_interfaces(settings: Settings, index: int) -> list["LiveSource"]:
 class LiveSource:
     """A PacketSource over one interface."""
 
-    def __init__(
-        self,
-        name: str,
-        index: int,
-        settings: Settings,
-        open_device: Callable[[str, int, Settings], Device],
-    ) -> None:
+    def __init__(self, name: str, index: int, settings: Settings) -> None:
         self.state = SourceState(name, "live", is_open_ended=True, is_live=True)
-        self._index, self._settings, self._open_device = index, settings, open_device
+        self._index, self._settings = index, settings
+        self._told = ""  # why there is no ring
         self._device: Device | None = None
         self._ended = False
         self._taken = 0  # packets of this device
@@ -56,7 +54,7 @@ class LiveSource:
 
     def open(self) -> None:
         """Begin to capture. UserError if that is not allowed, OSError if it is not there now."""
-        self._device = self._open_device(self.state.name, self._index, self._settings)
+        self._device = self._open_device()
         self._taken = 0
         self._count_at, self._close_at, self._retry_at = 0.0, math.inf, math.inf
         self._retry_s = RETRY_S
@@ -85,7 +83,7 @@ class LiveSource:
             self.state.status = "reading"
         self._taken += batch.records.size
         self.state.packets += batch.records.size
-        self.state.bytes += batch.used
+        self.state.bytes += int(batch.records["caplen"].sum(dtype=np.int64))
         return batch
 
     def descriptors(self) -> list[int]:
@@ -114,11 +112,30 @@ class LiveSource:
         self._retry_at = math.inf
 
     # ------------------------------------------------------------------------ inside
+    def _open_device(self) -> Device:
+        """As `--capture-backend` says."""
+        name, backend = self.state.name, self._settings.capture_backend
+        if backend == "pcap":
+            return open_pcap(name, self._index, self._settings)
+        try:
+            device = open_ring(name, self._index, self._settings)
+        except NoRingError as error:
+            if backend == "ring":
+                raise UserError(
+                    f"--capture-backend ring, --iface {name}: {error}; pcap can read it"
+                ) from None
+            if self._told != str(error):
+                self._told = str(error)
+                log.warning("%s: read by libpcap: there is no ring, %s", name, error)
+            return open_pcap(name, self._index, self._settings)
+        self.state.format = "ring"
+        return device
+
     def _lose(self, error: OSError, now: float) -> None:
         """It went down or away; what was captured before is still to be read."""
         if math.isinf(self._close_at):
             self._close_at = now + self._settings.capture_read_timeout_ms / 1000 + SPARE_S
-            self._wait(str(error), now)
+            self._wait(error.strerror or str(error), now)
 
     def _wait(self, reason: str, now: float) -> None:
         if self.state.trouble != reason:
@@ -131,7 +148,7 @@ class LiveSource:
         try:
             self.open()
         except OSError as error:
-            self._wait(str(error), now)
+            self._wait(error.strerror or str(error), now)
         else:
             log.warning("%s: is back", self.state.name)
 
@@ -149,6 +166,8 @@ class LiveSource:
         assert self._device is not None
         self._count(time.monotonic())
         seen, before = self._device.seen(), self._before
+        if not self._settings.max_packets:
+            self.state.dropped_ours += max(0, seen.passed - seen.dropped_kernel - self._taken)
         self._before = Seen(*(old + new for old, new in zip(before, seen, strict=True)))
         self._device.close()
         self._device = None

@@ -12,7 +12,7 @@ import numpy as np
 import pcapy
 
 from services.capture.device import Growing, Seen
-from services.capture.interfaces import NOT_PERMITTED
+from services.capture.interfaces import ANY, LOOPBACK, NOT_PERMITTED, hardware_type
 from services.capture.source import EMPTY_BATCH, Batch
 from shared.columns import RECORD
 from shared.errors import UserError
@@ -63,6 +63,8 @@ class PcapDevice:
         self._records = np.empty(self._most, RECORD)
         self._records["link"], self._records["source"] = self._link, index
         self._was_full = False
+        # counted, but thrown away by libpcap: packets of this machine on their way out
+        self._has_copies = name == ANY or hardware_type(name) == LOOPBACK
         self._counts = Growing(3)
 
     def read(self) -> Batch:
@@ -106,7 +108,8 @@ class PcapDevice:
         return self._was_full
 
     def seen(self) -> Seen:
-        return Seen(*self._counts.take(self._handle.stats()))
+        passed, *dropped = self._counts.take(self._handle.stats())
+        return Seen(0 if self._has_copies else passed, *dropped)
 
     def close(self) -> None:
         self._handle.close()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.capture.kernels.route import gather
-from shared.wire import LaneSender
+from shared.lanes import LaneSender
 
 T = TypeVar("T")
 WAIT_MS = 100  # for a slot, before looking whether it is time to stop

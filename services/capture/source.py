@@ -60,6 +60,7 @@ class SourceState:
     size: int = 0  # bytes of input; 0 = not known
     dropped_kernel: int = 0  # packets; the system's buffer was full
     dropped_interface: int = 0  # packets, by the interface or its driver
+    dropped_ours: int = 0  # packets that the system still had when the end was wanted
     last_drop_us: int = 0  # when the last of them were noticed, since the epoch; 0 = never
     damaged: int = 0  # records, blocks or whole inputs that could not be read
     problems: list[Problem] = field(default_factory=list)  # the first of them

@@ -4,6 +4,7 @@ One thread writes all state, so nothing is locked; sinks and metrics have thread
 are handed what nobody changes any more.
 """
 
+import os
 import secrets
 import sys
 import time
@@ -12,11 +13,13 @@ import zmq
 
 from services.coordinator.deltas import IDS_MAX, DeltaLog
 from services.coordinator.health import ENDED, Health
+from services.coordinator.kept import Kept
 from services.coordinator.merge import Merger
 from services.coordinator.metrics import Metrics
 from services.coordinator.requests import Requests
 from services.coordinator.shards import COMPILE_GRACE_S, START_GRACE_S, Shards
 from services.coordinator.sinks import Sink
+from services.coordinator.sinks.resume import Written, find_end
 from services.coordinator.sources import Sources, describe
 from services.coordinator.state import check_is_no_input
 from services.coordinator.team import Team
@@ -53,6 +56,7 @@ class Coordinator:
         self.inventory = Inventory(settings.max_streams, settings.max_pattern_matches_total)
         check_is_no_input(settings.state_file, (*settings.pcap, output_path(settings)))
         self.team = Team(self.inventory, settings)
+        self.kept = Kept(settings.run_dir)
         self.sinks = self._open_sinks()
         self.deltas = DeltaLog(self.instance, settings.api_delta_capacity, self._publish)
         self.shards = Shards(
@@ -75,6 +79,8 @@ class Coordinator:
             time.monotonic,
             self.team,
         )
+        if self.kept.before:
+            self.health.restore(self.kept.before, time.monotonic(), time.time_ns() // 1000)
         self.metrics = Metrics()
         self.events_at = time.monotonic()
         self._told: tuple[str, str, list[str]] = ("", "", [])
@@ -102,12 +108,17 @@ class Coordinator:
     def _open_sinks(self) -> list[Sink]:
         if self.settings.mode == "dump":  # then capture writes the lines
             return []
-        from services.coordinator.sinks.jsonl import JsonlSink, open_output
+        from services.coordinator.sinks.jsonl import JsonlSink, open_output, was_opened
 
-        path = output_path(self.settings)
+        path, run_dir = output_path(self.settings), self.settings.run_dir
         check_not_an_input(path, self.settings.pcap)
         name = "standard output" if path == "-" else path
-        return [JsonlSink(open_output(path, self.settings.run_dir), name)]
+        goes_on = was_opened(path, run_dir)
+        descriptor = open_output(path, run_dir)
+        before = Written(*(self.kept.before.get("written") or Written()))
+        if goes_on and os.path.isfile(path):
+            before = find_end(path, before)
+        return [JsonlSink(descriptor, name, before)]
 
     def _replaced(self, shard: int) -> int:
         """Another process is this shard now; returns how many of its streams were left open."""
@@ -218,7 +229,8 @@ class Coordinator:
     def _watch(self) -> None:
         """Tell which rows changed, and when something went wrong or well again."""
         now = time.monotonic()
-        self.health.sample(now)
+        self.health.sample(now, time.time_ns() // 1000)
+        self.kept.write(self.health.keep())
         count, ids = self.inventory.take_changed(IDS_MAX)
         if count:
             body = {"count": count, "ids": [hex_id(each) for each in ids]}
@@ -247,6 +259,8 @@ class Coordinator:
         reason = "; ".join((*news, *over))
         body = {"status": status, "run_status": run_status, "reason": reason}
         self.deltas.append("status", body)
+        if (news or over) and not self.health.is_finishing:
+            self.health.say(self.health.stats() | {"status": status, "reason": reason})
 
     def _tell_health(self) -> None:
         """One log line, one delta, one line in the sinks, and the newest metrics."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.coordinator.deltas import DeltaLog
+from services.coordinator.lives import Lives, Notice
 from services.coordinator.merge import Merger
 from services.coordinator.shards import Shard, Shards
 from services.coordinator.sinks import Sink
@@ -33,6 +34,8 @@ SHARD_DROPS = (
     "after_reset_bytes",
     "after_close_packets",
     "malformed_rows",
+    "packets_lost",
+    "packets_repeated",
 )
 FRAGMENT_DROPS = tuple(f"fragments_{why}" for why in ("expired", "evicted", "cut", "malformed"))
 DECODE_DROPS = tuple(
@@ -88,6 +91,10 @@ class Health:
     ) -> None:
         self.inventory, self.shards, self.sources = inventory, shards, sources
         self.merger, self.deltas, self.sinks = merger, deltas, sinks
+        self.lives = Lives()
+        self.before: dict[
+            str, int
+        ] = {}  # what an earlier coordinator wrote; empty = this is the first
         self.rates = Rates()
         self.malformed_messages = 0
         self.run_status = "waiting"
@@ -125,6 +132,7 @@ class Health:
         if self.merger.team.state.trouble:
             found.append(self.merger.team.state.trouble)
         found += self.sources.troubles
+        found += self.lives.troubles()
         return found + [sink.trouble for sink in self.sinks if sink.trouble]
 
     def status(self, now: float) -> str:
@@ -140,11 +148,16 @@ class Health:
             "packets": sources.total("packets") or shards.total("packets"),
             "bytes": sources.total("bytes") or shards.total("bytes"),
             "filtered": sources.total("filtered"),
-            "streams": self.inventory.numbered,
+            "streams": self._streams(),
             "events": self.merger.events,
             **{name: shards.total(name) for name in SHARD_TOTALS},
             "attempts": shards.total("attempts") - shards.total("attempts_answered"),
         }
+
+    def _streams(self) -> int:
+        """Those that went before the coordinator was restarted have no number here any more."""
+        told = self.shards.total("flows") if self.before else 0
+        return max(self.inventory.numbered, told)
 
     def drops(self) -> dict[str, int]:
         """What was not analysed, kept or written, by reason; all reasons there are, 0 too."""
@@ -155,9 +168,18 @@ class Health:
         found |= {name: self.shards.total(name) for name in SHARD_DROPS}
         found |= self.inventory.losses()
         found["event_messages_lost"] = sum(shard.messages_lost for shard in self.shards.all)
+        found["output_lines_in_restart"] = self._lines_in_restart()
         found["messages_malformed"] = self.malformed_messages
         found["output_lines"] = sum(sink.numbers()["lines_lost"] for sink in self.sinks)
         return found
+
+    def _lines_in_restart(self) -> int:
+        """Lines that shards told and a coordinator that was killed did not come to write: they are
+        neither in its file nor were they given to the sinks since."""
+        if not self.before:
+            return 0
+        told = self.shards.total("lines_told")
+        return max(0, told - self.before["lines"] - self.merger.lines)
 
     def queues(self) -> dict[str, Any]:
         """What waits, and how long capture was held back by it."""
@@ -184,15 +206,49 @@ class Health:
             },
         }
 
-    def sample(self, now: float) -> None:
-        """Take the numbers that rates are made of."""
+    def sample(self, now: float, at_us: int) -> None:
+        """Take the numbers that rates are made of, and see how everybody is."""
         self.rates.sample(self.totals(), now)
+        self.lives.see("capture", self.sources.state(now), at_us, self.sources.restarts)
+        for shard in self.shards.all:
+            self.lives.see(f"shard {shard.index}", shard.state(now), at_us, shard.restarts)
+
+    def keep(self) -> dict[str, Any]:
+        """What the next coordinator of this run could not learn from anybody."""
+        written = self.sinks[0].written if self.sinks else None
+        return {
+            "shards": self.shards.keep(),
+            "sources": self.sources.keep(),
+            "lives": self.lives.describe(),
+            "events": self.merger.events,
+            "told_messages": self.merger.told_messages,
+            "written": None if written is None else [written.size, written.lines],
+        }
+
+    def restore(self, kept: dict[str, Any], now: float, at_us: int) -> None:
+        """Go on where another coordinator was killed."""
+        self.shards.restore(kept["shards"])
+        self.sources.restore(kept["sources"], now)
+        self.lives.restore(kept["lives"])
+        self.lives.see("coordinator", "restarted", at_us, self.lives.restarts("coordinator") + 1)
+        self.merger.events, self.merger.told_messages = kept["events"], kept["told_messages"]
+        self.before = {"lines": sum(sink.written.lines for sink in self.sinks)}
+
+    def notice(self, notice: Notice) -> None:
+        """The launcher saw a process end, or started one."""
+        self.lives.notice(notice)
+        kind, _, index = notice.service.partition(" ")
+        if notice.what == "ended" and kind == "capture":
+            self.sources.note_death()
+        elif notice.what == "ended" and kind == "shard" and index.isdecimal():
+            self.shards.note_death(int(index), notice.pid)
 
     def report(self, now: float) -> dict[str, Any]:
         """The `/api/health` object."""
         return {
             "status": self.status(now),
             "run_status": self.run_status,
+            "services": self.lives.describe(),
             "sources": self.sources.describe(),
             "shards": [shard.describe(now) for shard in self.shards.all],
             "totals": self.totals(),

@@ -16,7 +16,7 @@ EDGE = "events"
 class Merger:
     """Where an events message goes.
 
-    told_messages: what parsers found, since the start.
+    told_messages: what parsers found, since the start. lines: what the sinks were given to write.
 
     Rules. A message that was entered before is not entered again. One that a shard tells again
     to a coordinator that restarted (`snapshot`) fills the inventory, but not the sinks: the
@@ -30,6 +30,7 @@ class Merger:
         self.events = 0
         self.messages = 0
         self.told_messages = 0
+        self.lines = 0
 
     def take(self, frames: Sequence[bytes], now: float) -> None:
         """One message: header and the frames of an `EventBatch`. now: monotonic seconds.
@@ -51,6 +52,7 @@ class Merger:
         self.team.entered(entered, told.pairs)
         if not header.snapshot:
             self.told_messages += told.messages.size
+            self.lines += told.lines
             self._write(told)
 
     def _write(self, told: EventBatch) -> None:

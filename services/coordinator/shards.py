@@ -5,10 +5,11 @@ number again. Another one may take a number over once its holder has not been he
 TAKEOVER_AFTER_S. A shard is heard by anything it says. One that is silent for LOST_AFTER_S is
 lost, until it is heard again or another takes its place; after its end too, since it is there for
 the content it retains. Counters are totals of an instance; what earlier instances counted is
-carried, so that sums never fall.
+carried, so that sums never fall. What a process that was replaced still had to say is not entered:
+its successor counts as lost what was sent to it and not told.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +17,16 @@ from typing import Any
 from shared.schema import EventsHeader
 
 TAKEOVER_AFTER_S = 2.0
+DEAD_S = TAKEOVER_AFTER_S + 0.1  # as if it had been silent for so long
 LOST_AFTER_S = 1.8  # heartbeats come every half second; less than 2 s, the time health has to tell
 START_GRACE_S = 10.0  # for a shard to register at all
 COMPILE_GRACE_S = 300.0  # where kernels have to be compiled first
+GONE_KEPT = 16
+INPUTS_KEPT = 1024
+KEPT = (
+    "instance", "pid", "host", "ended", "stats", "carried", "restarts", "events", "messages_lost",
+    "messages_repeated", "orphaned_streams", "rows", "seen",
+)  # fmt: skip
 GAUGES = (
     "flow_rows",
     "flow_rows_max",
@@ -49,6 +57,7 @@ class Shard:
     host: str = ""
     ready: bool = False
     ended: bool = False
+    is_dead: bool = False  # somebody saw its process end
     next_seq: int | None = None
     stats: Mapping[str, int] = field(default_factory=dict)
     carried: Counter[str] = field(default_factory=Counter)
@@ -57,9 +66,19 @@ class Shard:
     messages_lost: int = 0
     messages_repeated: int = 0
     orphaned_streams: int = 0
+    rows: int = 0  # packets that it has taken, of those that were sent to this number
+    seen: dict[str, int] = field(default_factory=dict)  # by input: up to which number, then
+    gone: deque[str] = field(default_factory=lambda: deque(maxlen=GONE_KEPT))  # instances before
+
+    def note_seen(self, name: str, upto: int) -> None:
+        """It has taken all of an input up to a number. The newest inputs are kept."""
+        if name:
+            self.seen[name] = max(upto, self.seen.pop(name, 0))
+            while len(self.seen) > INPUTS_KEPT:
+                del self.seen[next(iter(self.seen))]
 
     def silent_s(self, now: float) -> float:
-        return now - self.heard_at
+        return max(now - self.heard_at, DEAD_S if self.is_dead else 0.0)
 
     def is_lost(self, now: float) -> bool:
         return self.silent_s(now) > (LOST_AFTER_S if self.instance else self.start_grace_s)
@@ -74,6 +93,12 @@ class Shard:
     def total(self, name: str) -> int:
         """A counter over all instances."""
         return self.stats.get(name, 0) + self.carried[name]
+
+    @property
+    def told_packets(self) -> int:
+        """Packets of this number that were told to be analysed, or lost."""
+        lost = self.total("packets_lost") - self.total("packets_repeated")
+        return self.total("packets") + lost
 
     def describe(self, now: float) -> dict[str, Any]:
         """As in health."""
@@ -120,6 +145,8 @@ class Shards:
         shard = self._held_by(instance) or self._free(index, now)
         self._hold(shard, instance, now)
         shard.pid, shard.host = pid, host
+        if instance in shard.gone:
+            shard.gone.remove(instance)
         return shard
 
     def _held_by(self, instance: str) -> Shard | None:
@@ -152,8 +179,9 @@ class Shards:
             shard.restarts += 1
             shard.carried.update({name: n for name, n in shard.stats.items() if name not in GAUGES})
             shard.orphaned_streams += self._replaced(shard.index)
+            shard.gone.append(shard.instance)
         shard.instance, shard.stats = instance, {}
-        shard.ready, shard.next_seq = False, None
+        shard.ready, shard.next_seq, shard.is_dead = False, None, False
         # who comes after the input has ended gets nothing, not even an end
         shard.ended = self.input_ended and shard.restarts > 0
 
@@ -163,7 +191,8 @@ class Shards:
         if not 0 <= index < len(self.all):
             raise RefusedError("bad_value", f"there is no shard {index}", "register first")
         shard = self.all[index]
-        if shard.instance not in ("", instance) and shard.silent_s(now) <= TAKEOVER_AFTER_S:
+        other = shard.instance not in ("", instance)
+        if instance in shard.gone or (other and shard.silent_s(now) <= TAKEOVER_AFTER_S):
             raise RefusedError("taken", f"shard {index} is another process now", "register again")
         self._hold(shard, instance, now)
         shard.ready = True
@@ -178,7 +207,7 @@ class Shards:
             return False
         shard = self.all[header.shard]
         stale = shard.instance not in ("", header.instance)
-        if stale and shard.silent_s(now) <= TAKEOVER_AFTER_S:
+        if header.instance in shard.gone or (stale and shard.silent_s(now) <= TAKEOVER_AFTER_S):
             shard.messages_lost += 1
             return False
         self._hold(shard, header.instance, now)
@@ -191,7 +220,25 @@ class Shards:
         shard.ready, shard.ended = True, header.kind == "end"
         shard.stats = header.stats
         shard.events += header.events
+        shard.rows = header.rows
+        shard.note_seen(header.input, header.upto)
         return True
+
+    def note_death(self, index: int, pid: int) -> None:
+        """Its process is known to be gone: its number is free at once."""
+        if 0 <= index < len(self.all) and self.all[index].pid == pid:
+            self.all[index].is_dead = True
+
+    # ------------------------------------------------------------------ over a restart of ours
+    def keep(self) -> list[dict[str, Any]]:
+        """What the next coordinator cannot learn from the shards."""
+        return [{name: getattr(shard, name) for name in KEPT} for shard in self.all]
+
+    def restore(self, kept: list[dict[str, Any]]) -> None:
+        for shard, numbers in zip(self.all, kept, strict=False):
+            for name in KEPT:
+                setattr(shard, name, numbers[name])
+            shard.carried = Counter(shard.carried)
 
     def excuse(self, now: float) -> None:
         """Nobody could be heard, because the coordinator itself did not listen."""

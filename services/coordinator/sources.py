@@ -20,9 +20,11 @@ class Sources:
         self.ended = False
         self.restarts = 0
         self.now_ns = 0
+        self.away_ms = 0  # without a capture, after its first report
         self._instance = ""
         self._seq = -1
         self._heard_at = 0.0
+        self._is_dead = False
         self._carried: Counter[str] = Counter()
 
     def take(self, report: CaptureReport, now: float) -> list[SourceReport]:
@@ -30,8 +32,9 @@ class Sources:
         if report.instance != self._instance:
             if self._instance:
                 self.restarts += 1
+                self.away_ms += int((now - self._heard_at) * 1000)
                 self._carried.update({n: of for n, of in self.stats.items() if n not in GAUGES})
-            self._instance, self._seq = report.instance, -1
+            self._instance, self._seq, self._is_dead = report.instance, -1, False
         if report.seq <= self._seq:
             return []
         before = {source.name: source.status for source in self.reports}
@@ -40,9 +43,20 @@ class Sources:
         self.troubles, self.ended = report.troubles, report.kind == "end"
         return [source for source in report.sources if source.status != before.get(source.name)]
 
+    def note_death(self) -> None:
+        """Its process is known to be gone."""
+        self._is_dead = True
+
     def is_silent(self, now: float) -> bool:
         """It reported once, has not ended, and says nothing any more."""
-        return bool(self._instance) and not self.ended and now - self._heard_at > SILENT_AFTER_S
+        late = self._is_dead or now - self._heard_at > SILENT_AFTER_S
+        return bool(self._instance) and not self.ended and late
+
+    def state(self, now: float) -> str:
+        """`starting`, `reading`, `ended` or `lost`."""
+        if not self._instance:
+            return "starting"
+        return "lost" if self.is_silent(now) else "ended" if self.ended else "reading"
 
     def excuse(self, now: float) -> None:
         """It could not be heard, because the coordinator itself did not listen."""
@@ -66,6 +80,28 @@ class Sources:
     def queue_rows(self) -> int:
         """Packets on their way to shards, as of the newest report: of the present process only."""
         return self.stats.get("queue_rows", 0)
+
+    def keep(self) -> dict[str, Any]:
+        """What the next coordinator may not be told again."""
+        return {
+            "instance": self._instance,
+            "seq": self._seq,
+            "ended": self.ended,
+            "restarts": self.restarts,
+            "away_ms": self.away_ms,
+            "now_ns": self.now_ns,
+            "carried": self._carried,
+            "stats": self.stats,
+            "reports": [report.model_dump() for report in self.reports],
+        }
+
+    def restore(self, kept: dict[str, Any], now: float) -> None:
+        """As an earlier coordinator left it."""
+        self._instance, self._seq, self._heard_at = kept["instance"], kept["seq"], now
+        self.ended, self.restarts, self.away_ms = kept["ended"], kept["restarts"], kept["away_ms"]
+        self.now_ns, self.stats = kept["now_ns"], kept["stats"]
+        self._carried = Counter(kept["carried"])
+        self.reports = [SourceReport.model_validate(report) for report in kept["reports"]]
 
     def describe(self) -> list[dict[str, Any]]:
         """As in health."""

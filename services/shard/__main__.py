@@ -13,17 +13,19 @@ from pydantic import ValidationError
 
 from services.shard.content import ContentReader
 from services.shard.favorites import NONE, Favorites
+from services.shard.progress import Progress
 from services.shard.requests import Requests
 from services.shard.search import STREAM_REF
 from services.shard.tables import Tables
 from services.shard.worker import GAUGES, Worker
 from shared.batch import EventBatch
-from shared.errors import EXIT_OK, UserError
+from shared.errors import EXIT_INTERNAL, EXIT_OK, UserError
+from shared.lanes import LaneGoneError, LaneReceiver, Received
 from shared.metrics import Stats, serve
-from shared.schema import EventsHeader, Pattern, Reply, Request, SchemaError, unpack
+from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
-from shared.wire import Bus, LaneReceiver, Received, open_socket
+from shared.wire import Bus, open_socket
 
 REGISTER_RETRY_S = 0.2
 HEARTBEAT_S = 0.2  # so soon a shard knows of a new pattern
@@ -50,7 +52,11 @@ class Shard:
         self.control.connect(self.bus.requests)
         self.coordinator = ""
         self.seq = 0
+        self.progress = Progress()
+        self.told = Progress().taken  # of it, what the coordinator was told last
+        self.lines = 0
         self.ended = False
+        self.was_replaced = False
         self.snapshot = False
         self.leave_by = float("inf")
         self.patterns_version = 0
@@ -63,20 +69,15 @@ class Shard:
 
         A number that is taken may be free soon: its holder was killed a moment ago.
         """
-        args = {
-            "instance": self.instance,
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "index": self.settings.shard_index,
-        }
         waits = False
         while not self.stop.requested:
-            self._ask("register", args)
+            self._ask("register", self._identity(self.settings.shard_index))
             reply = self._reply() if self.control.poll(int(REGISTER_RETRY_S * 1000)) else None
             if reply is None:
                 continue
             answer, _ = reply
             if answer.error is None:
+                self.progress.follow(answer.result)
                 self._start(int(answer.result["index"]), int(answer.result["shards"]))
                 self.coordinator = str(answer.result["coordinator"])
                 return True
@@ -87,6 +88,11 @@ class Shard:
                 waits = True
             self.stop.wait(REGISTER_RETRY_S)
         return False
+
+    def _identity(self, index: int) -> dict[str, object]:
+        """Who asks for a number. index: which, -1 = any."""
+        host, pid = socket.gethostname(), os.getpid()
+        return {"instance": self.instance, "pid": pid, "host": host, "index": index}
 
     def _start(self, index: int, shards: int) -> None:
         self.index = index
@@ -105,6 +111,7 @@ class Shard:
             self.settings.max_stream_slice_bytes,
             self.worker.patterns,
             self.worker.searches,
+            self._resume,
         )
         messages = max(2, self.settings.event_queue_depth // self.settings.batch_size)
         self.events = open_socket(self.context, zmq.PUSH, messages)
@@ -113,7 +120,7 @@ class Shard:
         self.lanes = LaneReceiver(self.context, self.bus, index, depth)
         self.asked = open_socket(self.context, zmq.ROUTER, 1024)
         self.asked.bind(self.bus.shard_requests(index))
-        serve(self.settings.metrics_listen, Stats("shard", self.worker.stats, GAUGES, {}).registry)
+        serve(self.settings.metrics_listen, Stats("shard", self.stats, GAUGES, {}).registry)
         self.loop.on_readable(self.lanes.socket, self._packets)
         self.loop.on_readable(self.asked, self._answer)
         self.loop.on_readable(self.control, self._control)
@@ -129,40 +136,61 @@ class Shard:
             except SchemaError as error:
                 self.log.error("%s", error)
                 return
+            except LaneGoneError as gone:
+                self.progress.lose(gone.header)
+                return
             if batch is None:
                 return
-            self._take(batch)
+            if self.progress.begin(batch.header):
+                self._take(batch)
+                self.progress.finish()
+            self.lanes.done(batch)
 
     def _take(self, batch: Received) -> None:
         if batch.header.kind == "end":
             self.worker.now_ns = batch.header.now_ns
             self.worker.finish()
             self.ended = True
+            self.progress.finish()
             self._send(self._header("end"), [])
-            self.lanes.done(batch)
         elif batch.header.kind == "tick":
             self.worker.tick(batch.header.now_ns)
-            self.lanes.done(batch)
         else:
             self.ended = False
             self.worker.take(batch.rows, batch.payload, batch.header.now_ns)
-            self.lanes.done(batch)
+
+    def _resume(self, args: dict[str, Any]) -> dict[str, Any]:
+        """A capture begins: its name for how far this shard is."""
+        self.lanes.age()
+        return self.progress.resume(str(args["capture"]))
+
+    def stats(self) -> dict[str, int]:
+        """Totals and gauges, by their metric names."""
+        return self.worker.stats() | self.progress.stats() | {"lines_told": self.lines}
 
     def _header(self, kind: Literal["events", "end"], told: EventBatch = NOTHING) -> bytes:
+        self.told = self.progress.taken
+        name, upto, rows = self.told
+        counts: dict[str, Any] = told.counts()
         return EventsHeader(
             kind=kind,
             seq=self.seq,
             shard=self.index,
             instance=self.instance,
             snapshot=self.snapshot,
-            **told.counts(),
+            **counts,
             now_ns=self.worker.now_ns,
-            stats=self.worker.stats(),
+            stats=self.stats(),
+            input=name,
+            upto=upto,
+            rows=rows,
         ).pack()
 
     def _tell(self, told: EventBatch) -> None:
         if self.settings.disable_stream_inventory:
             return
+        if not self.snapshot:
+            self.lines += told.lines
         self._send(self._header("events", told), told.frames())
 
     def _send(self, header: bytes, columns: list[bytes]) -> None:
@@ -207,6 +235,8 @@ class Shard:
         return unpack(Reply, head, "coordinator"), columns
 
     def _heartbeat(self) -> None:
+        if self.told != self.progress.taken and self.events.poll(0, zmq.POLLOUT):
+            self._send(self._header("events"), [])  # packets of which there was nothing to tell
         args: dict[str, object] = {
             "shard": self.index, "instance": self.instance, "seq": self.seq,
         }  # fmt: skip
@@ -216,7 +246,10 @@ class Shard:
 
     def _control(self) -> None:
         reply = self._reply()
-        if reply is None or reply[0].error is not None:
+        if reply is None:
+            return
+        if reply[0].error is not None:
+            self._refused(reply[0].error)
             return
         result, columns = reply[0].result, reply[1]
         known = str(result.get("coordinator", self.coordinator))
@@ -229,6 +262,12 @@ class Shard:
             self._set_favorites(result, columns)
         elif "acked_seq" in result:
             self._compare(result)
+
+    def _refused(self, refusal: Refusal) -> None:
+        """Its number may be another process's: it was silent for so long."""
+        if refusal.code == "taken":
+            self.log.error("%s; ending, to be started again", refusal.message)
+            self.was_replaced = self.stop.requested = True
 
     def _compare(self, result: dict[str, Any]) -> None:
         """Ask for the lists that are others by now."""
@@ -262,15 +301,7 @@ class Shard:
     def _after_restart_of_coordinator(self) -> None:
         """It lost its rows: register again, and tell all that this shard still has."""
         self.log.warning("the coordinator restarted; telling it all streams again")
-        self._ask(
-            "register",
-            {
-                "instance": self.instance,
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-                "index": self.index,
-            },
-        )
+        self._ask("register", self._identity(self.index))
         self.patterns_version = self.favorites_version = -1  # its own numbers
         self.snapshot = True
         self.worker.tell_all_again()
@@ -286,6 +317,8 @@ class Shard:
         while not self.stop.requested:
             self.loop.turn(0 if waiting else IDLE_MS)
             waiting = self.worker.work(WORK_S)
+        if self.was_replaced:
+            return EXIT_INTERNAL
         self._await_end()
         if not self.ended:
             self.worker.finish()  # every stream's last event has its final numbers

@@ -58,6 +58,7 @@ class Requests:
         longest: int,
         patterns: PatternEngine | None = None,
         searches: Searches | None = None,
+        resume: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self.reader, self.longest = reader, longest
         self.patterns, self.searches = patterns, searches
@@ -73,6 +74,8 @@ class Requests:
         }
         if patterns is not None:
             self._operations["matches"] = self._matches
+        if resume is not None:
+            self._operations["resume"] = lambda args: (Reply(result=resume(args)), [])
         if searches is not None:
             self._operations["search_start"] = self._search_start
             self._operations["search_poll"] = self._search_poll

@@ -330,7 +330,7 @@ def test_the_slots_of_a_shard_that_was_killed_come_back(site: Site) -> None:
         say(lane, "end")
         assert eventually(lambda: lane.settled(100))
         ended = eventually(coordinator.ended)
-        assert ended.stats["packets"] + lane.lost_packets == 12
+        assert ended.stats["packets"] + ended.stats["packets_lost"] == 12
 
 
 def test_an_end_that_was_lost_with_a_shard_is_said_again(site: Site) -> None:

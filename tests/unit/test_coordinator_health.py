@@ -11,6 +11,7 @@ from services.coordinator.health import Health
 from services.coordinator.merge import Merger
 from services.coordinator.metrics import Metrics
 from services.coordinator.shards import LOST_AFTER_S, Shards
+from services.coordinator.sinks.resume import Written
 from services.coordinator.sources import Sources
 from services.coordinator.team import Team
 from services.coordinator.view import Inventory
@@ -25,6 +26,7 @@ class Collecting:
         self.events: list[int] = []
         self.records: list[str] = []
         self.is_idle = True
+        self.written = Written()
         self.trouble = ""
 
     def wait_for_room(self, seconds: float) -> bool:
@@ -206,7 +208,7 @@ def test_rates_are_those_of_the_last_seconds() -> None:
     run = Run()
     for second in range(10):
         run.capture("report", "reading", packets=100 * second, bytes=1000 * second)
-        run.health.sample(float(second))
+        run.health.sample(float(second), second * 1_000_000)
     assert run.health.rates.per_second() == {
         "packets_per_s": 100.0, "bytes_per_s": 1000.0, "events_per_s": 0.0,
     }  # fmt: skip

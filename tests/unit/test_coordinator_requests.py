@@ -18,8 +18,8 @@ from shared.columns import EVENT, PREVIEW_BYTES, VIEW
 from shared.schema import SCHEMA_VERSION, Reply, Request, unpack
 
 HEALTH_FIELDS = [
-    "status", "run_status", "sources", "shards", "totals", "rates", "drops", "queues", "budgets",
-    "latest_cursor",
+    "status", "run_status", "services", "sources", "shards", "totals", "rates", "drops", "queues",
+    "budgets", "latest_cursor",
 ]  # fmt: skip
 
 
@@ -61,7 +61,8 @@ def peer() -> Peer:
 
 def test_a_shard_registers_beats_and_shows(peer: Peer) -> None:
     result, _ = peer.ask("register", instance="x", pid=7, host="h", index=-1)
-    assert result == {"index": 0, "shards": 2, "coordinator": "c1"}
+    taken = {"told_packets": 0, "rows": 0, "seen": {}}
+    assert result == {"index": 0, "shards": 2, "coordinator": "c1"} | taken
     topology, _ = peer.ask("topology")
     assert topology["expected"] == 2
     assert [shard["ready"] for shard in topology["shards"]] == [False]

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from shared.patience import PAUSES_S
 from tests.conftest import ROOT, Flowmate, clean_environ
+from tests.coordinator_site import eventually
+from tests.e2e.run import processes_of
 
 COORDINATOR = r"""
 import os, sys, zmq
@@ -35,6 +38,10 @@ def main(settings, stop):
             status = os.environ.get("FAKE_STATUS", "completed") if over() else "running"
             result = {"run_status": status, "totals": {"packets": 1234, "streams": 2},
                       "shards": [], "drops": {"truncated": 1}}
+        elif request.op == "notice":
+            words = "service", "what", "how", "restarts"
+            sys.stderr.write(" ".join(str(request.args[word]) for word in words) + "\n")
+            result = {}
         else:
             result = {"total": 2 if "tcp" in request.args["filter"].values() else 0}
         asked.send_multipart([who, b"", Reply(result=result).pack()])
@@ -261,10 +268,28 @@ def test_a_failed_run_is_status_1(tree: Tree) -> None:
     assert tree.run("--pcap", "a.pcap", FAKE_STATUS="failed")[0] == 1
 
 
-def test_a_crash_is_named_and_ends_the_others(tree: Tree) -> None:
+def test_a_service_that_always_crashes_is_named_and_ends_the_others(tree: Tree) -> None:
     status, _, err = tree.run("--pcap", "a.pcap", FAKE_HOLD="1", FAKE_CRASH="shard")
     assert status == 70
-    assert "flowmate: shard 0 ended early (killed by SIGSEGV); stopping" in err
+    words = "flowmate: shard 0 ended early (killed by SIGSEGV)"
+    assert err.count(f"{words}; starting it again") == len(PAUSES_S)
+    assert f"{words}, too often within a minute; stopping" in err
+    assert "coordinator ends" in err
+
+
+@pytest.mark.parametrize("service", ["capture", "shard", "coordinator", "api"])
+def test_a_service_that_is_killed_is_started_again(tree: Tree, port: int, service: str) -> None:
+    address = ("--api-listen", f"127.0.0.1:{port}")
+    with tree.start("--pcap", "a.pcap", *address, FAKE_HOLD="1") as process:
+        for restarts in (1, 2):
+            [pid] = eventually(lambda: children_of(process.pid, service))
+            os.kill(pid, signal.SIGKILL)
+            name = "shard 0" if service == "shard" else service
+            heard(process, f"{name} ended early (killed by SIGKILL); starting it again")
+            heard(process, f"{name} started  {restarts}")  # the coordinator was told
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=30)[1]
+    assert process.returncode == 0, err
 
 
 def test_a_mistake_that_a_service_finds_is_told_once(tree: Tree) -> None:
@@ -346,25 +371,26 @@ def test_services_end_when_the_launcher_is_killed(tree: Tree) -> None:
         process.communicate(timeout=30)  # returns when nobody holds the pipes any more
 
 
-def test_a_coordinator_that_crashes_is_named_at_once(tree: Tree) -> None:
-    with tree.start("--pcap", "a.pcap", FAKE_HOLD="1") as process:
-        heard(process, "capture ")
-        [coordinator] = [
-            int(stat.parent.name)
-            for stat in Path("/proc").glob("[0-9]*/stat")
-            if is_coordinator_of(process.pid, stat)
-        ]
-        os.kill(coordinator, signal.SIGKILL)
-        err = process.communicate(timeout=30)[1]
-    assert process.returncode == 70
-    assert "coordinator ended early (killed by SIGKILL)" in err
+def test_compilers_end_when_the_launcher_is_killed(tree: Tree) -> None:
+    """The processes of a first run, before there is any service."""
+    cold = {"XDG_CACHE_HOME": str(tree.folder / "cache"), "NUMBA_CACHE_DIR": ""}
+    with tree.start("--pcap", "a.pcap", **cold) as process:
+        heard(process, "compiling kernels")
+        eventually(lambda: len(processes_of(process.pid)) > 1)  # the workers of the first
+        process.kill()
+        process.wait(30)
+        eventually(lambda: not processes_of(process.pid))
 
 
-def is_coordinator_of(launcher: int, stat: Path) -> bool:
-    try:
-        parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        return parent == launcher and b"services.coordinator" in (
-            stat.with_name("cmdline").read_bytes()
-        )
-    except OSError:
-        return False
+def children_of(launcher: int, service: str) -> list[int]:
+    """Live processes of a service."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            mine = int(parent) == launcher and state != "Z"
+            if mine and f"services.{service}".encode() in stat.with_name("cmdline").read_bytes():
+                found.append(int(stat.parent.name))
+        except OSError:
+            continue
+    return found

@@ -12,8 +12,9 @@ from services.capture.pump import Pump
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch
 from shared.columns import MALFORMED, PACKET, RECORD
+from shared.lanes import LaneReceiver, LaneSender
 from shared.schema import BatchHeader, unpack
-from shared.wire import Bus, LaneReceiver, LaneSender
+from shared.wire import Bus
 from tests import builders
 from tests.reference.flow_hash import shard_of
 from tests.reference.streams import Packet

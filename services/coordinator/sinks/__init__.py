@@ -10,9 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from services.coordinator.sinks.resume import Written
+
 
 class Sink(Protocol):
-    """What the coordinator asks of a sink."""
+    """What the coordinator asks of a sink. written: how far its output is; another thread changes
+    it, as a whole."""
+
+    written: Written
 
     def wait_for_room(self, seconds: float) -> bool:
         """True as soon as events may be put; False when the queue stays full."""

@@ -29,11 +29,19 @@ from services.coordinator.sinks.lines import (
     MessageLines,
     RecordLine,
 )
+from services.coordinator.sinks.resume import Written
 from shared.errors import UserError
 
 QUEUE_BYTES_MAX = 16 << 20  # of rows that wait
 CLOSE_S = 1.5  # for a reader that does not read, at the end
+NOTHING = Written()
 MARKER = "coordinator.output"  # in the run directory: this run has opened its file before
+
+
+def was_opened(path: str, run_dir: str) -> bool:
+    """Whether this run wrote to that file before."""
+    marker = Path(run_dir) / MARKER
+    return marker.is_file() and marker.read_text() == path
 
 
 def open_output(path: str, run_dir: str) -> int:
@@ -42,8 +50,7 @@ def open_output(path: str, run_dir: str) -> int:
         if sys.stdout is None:  # its number may be another file's by now
             raise UserError("--output -: standard output is closed; give a file")
         return os.dup(sys.stdout.fileno())
-    marker = Path(run_dir) / MARKER
-    resumed = marker.is_file() and marker.read_text() == path
+    resumed = was_opened(path, run_dir)
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if resumed else os.O_TRUNC)
     try:
         descriptor = os.open(path, flags, 0o644)
@@ -51,7 +58,7 @@ def open_output(path: str, run_dir: str) -> int:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(f"--output {path}: {reason}; give a file that can be written") from None
-    marker.write_text(path)
+    (Path(run_dir) / MARKER).write_text(path)
     return descriptor
 
 
@@ -67,12 +74,15 @@ def check_room(descriptor: int) -> None:
 
 
 class JsonlSink:
-    """A `Sink`. descriptor: to write to, closed at the end. name: for messages."""
+    """A `Sink`. descriptor: to write to, closed at the end. name: for messages. before: what an
+    earlier coordinator wrote there."""
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(self, descriptor: int, name: str, before: Written = NOTHING) -> None:
         self.name = name
         self.lines = self.bytes = self.lines_lost = self.errors = 0
         self.trouble = ""
+        self.written = before
+        self._size_before = before.size
         self._descriptor = descriptor
         self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._log = logging.getLogger("coordinator")
@@ -149,12 +159,18 @@ class JsonlSink:
         while (lines := self._next()) is not None:
             for octets, count in lines.blocks(self._out):
                 self._write(memoryview(octets), count)
+                self._note(0 if isinstance(lines, RecordLine) else count)
             size, count = lines.size, lines.count
             del lines
             with self._changed:
                 self._waiting_bytes -= size
                 self._waiting_lines -= count
                 self._changed.notify_all()
+
+    def _note(self, lines: int) -> None:
+        """Say how far the output is; in one piece, since another thread reads it."""
+        before = self.written
+        self.written = Written(self._size_before + self.bytes, before.lines + lines)
 
     def _next(self) -> Lines | None:
         with self._changed:

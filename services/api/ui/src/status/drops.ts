@@ -42,7 +42,7 @@ const REASONS: Record<string, readonly [Unit, boolean, string]> = {
   output_lines: ["lines", LOST, "of the output could not be written"],
   dropped_kernel: ["packets", LOST, "the kernel had no room for them: flowmate was too slow"],
   dropped_interface: ["packets", LOST, "the network card or its driver dropped them"],
-  dropped_queue: ["packets", LOST, "the queue to a shard was full"],
+  dropped_ours: ["packets", LOST, "the system still held them when the end was wanted"],
 };
 
 /** Of a reason that a newer server may know. */
