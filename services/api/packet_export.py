@@ -2,7 +2,8 @@
 
 What is what, the note says, and the interface of each packet: those that were captured have one for
 each link type. The ring loses its oldest packets first, so what is synthesised stands before them;
-it has the captured sequence numbers, so that the whole is one stream. Where captured packets are
+it has the captured sequence numbers, so that the whole is one stream; what a side said in one turn
+may be there twice, where the turn's beginning alone is lost. Where captured packets are
 Ethernet the others are as well: libpcap reads no file of several link types.
 """
 

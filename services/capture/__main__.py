@@ -14,6 +14,7 @@ from services.capture.dump import Dump
 from services.capture.packet_ring.ring import RING_GAUGES, open_ring
 from services.capture.pump import Pump
 from services.capture.reading import LOOK_S, Reading
+from services.capture.refeeding import Refeeding
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
 from services.capture.sources import open_sources
@@ -66,6 +67,7 @@ class Capture:
         self.router = Router([], lambda: stop.requested)
         self.ring = open_ring(settings)
         self.pump = Pump(self.router, self.ring)
+        self.refeeding = Refeeding(self.ring, self.router)
         metrics = Stats(
             "capture",
             self.stats,
@@ -104,6 +106,7 @@ class Capture:
                     self._take(source, batch)
                 elif source is not None:
                     self._over(source)
+                self.refeeding.step()
                 if reading.open_ended:
                     self._keep_time()
                 elif turn % FLUSH_BATCHES == 0:
@@ -157,8 +160,16 @@ class Capture:
                 return upload
             if not self.ended:
                 self._report("report")
+            self._feed_again()
             self.stop.wait(LOOK_S)
         return None
+
+    def _feed_again(self) -> None:
+        """After the end of the input: a shard that was lost gets what is kept, and the end."""
+        try:
+            self.refeeding.finish(says_end=self.ended)
+        except StoppedError:
+            self.log.warning("stopped while a shard was fed again")
 
     def _go_on(self) -> None:
         """Have the coordinator know that the end was not the last one, before packets come."""
@@ -227,18 +238,20 @@ class Capture:
                     payload=SLOT_BYTES,
                     depth=depth,
                     inline=self.settings.transport == "inline",
+                    ring=self.ring is not None,
                 )
                 for shard in shards
             ],
             lambda: self.stop.requested,
         )
-        self.pump.sink = self.router
+        self.pump.sink = self.refeeding.router = self.router
 
     def _end(self) -> None:
         """Everything sent is followed by `end`, to the shards and to the coordinator."""
         self.router.should_stop = self._is_out_of_patience
         self.ended = True
         try:
+            self.refeeding.finish()
             self.router.say("end")
         except StoppedError:
             self.log.warning("a shard takes nothing any more; it was not told the end")
@@ -271,6 +284,7 @@ class Capture:
             "dropped_kernel": sum(source.state.dropped_kernel for source in self.sources),
             "dropped_interface": sum(source.state.dropped_interface for source in self.sources),
             "dropped_ours": sum(source.state.dropped_ours for source in self.sources),
+            **self.refeeding.stats(),
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
             "queue_rows": sum(lane.queue_rows for lane in self.router.lanes),

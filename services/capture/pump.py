@@ -44,7 +44,7 @@ class Pump:
                 data, batch.used, batch.records, rows, self.reassembler, self.counts, joined
             )
         if self.ring is not None:
-            self.ring.take(batch, rows, self.packets, joined)
+            self.ring.take(batch, rows, joined)
         self.packets += batch.records.size
         self.bytes += int(batch.records["wirelen"].sum(dtype=np.uint64))
         self.sink.route(rows, data)

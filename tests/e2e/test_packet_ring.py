@@ -89,15 +89,16 @@ def long_run(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         (START_NS, said(0, b"", 70_000, 0, 2)),
         (START_NS + 1, said(1, b"", 90_000, 70_001, 18)),
         (START_NS + 2, said(0, b"early ", 70_001, 90_001)),
-        (START_NS + 3, b.tcp4(A4, 40001, B4, 80, b"long gone", seq=1)),
+        (START_NS + 3, said(1, b"yes", 90_001, 70_007)),
+        (START_NS + 4, b.tcp4(A4, 40001, B4, 80, b"long gone", seq=1)),
     ]
     others = [
         (START_NS + 1000 + i, b.udp4("10.1.1.1", 1000 + i % 99, "10.2.2.2", 9, bytes(1400)))
         for i in range(28_000)
     ]
     end = [
-        (late, said(0, b"late", 70_007, 90_001)),
-        (late + 1, said(1, b"answer", 90_001, 70_011)),
+        (late, said(0, b"late", 70_007, 90_004)),
+        (late + 1, said(1, b"answer", 90_004, 70_011)),
     ]
     return b.pcap_bytes(early + others + end, nanos=True)
 
@@ -113,7 +114,7 @@ def test_what_the_ring_has_lost_is_synthesised(tmp_path: Path, long_run: bytes) 
         (row,) = run.rows(port=40000)
         response = exported(run, row)
         note = response.headers["x-flowmate-note"]
-        assert note.startswith("captured packets, as they came: 2 of 5")
+        assert note.startswith("captured packets, as they came: 2 of 6")
         assert "synthesised" in note
         segments = [dpkt.ethernet.Ethernet(frame).data.data for frame in frames_of(response)]
         told = [(each.sport, each.seq, each.data) for each in segments]
@@ -122,8 +123,9 @@ def test_what_the_ring_has_lost_is_synthesised(tmp_path: Path, long_run: bytes) 
             (80, 90_000, b""),
             (40000, 70_001, b""),
             (40000, 70_001, b"early "),
+            (80, 90_001, b"yes"),
             (40000, 70_007, b"late"),
-            (80, 90_001, b"answer"),
+            (80, 90_004, b"answer"),
         ]
         assert len(frames_of(exported(run, row, packets="captured"))) == 2
         (gone,) = run.rows(port=40001)
@@ -137,7 +139,7 @@ def test_what_the_ring_has_lost_is_synthesised(tmp_path: Path, long_run: bytes) 
     read = subprocess.run(
         [tcpdump, "-nn", "-r", tmp_path / "mixed.pcapng"], capture_output=True, check=True
     )
-    assert len(read.stdout.splitlines()) == 6
+    assert len(read.stdout.splitlines()) == 7
 
 
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.capture.packet_ring import ring as ring_module
-from services.capture.packet_ring.ring import PacketRing
+from services.capture.packet_ring.ring import PacketRing, open_ring
 from services.capture.packet_ring.segments import BLOCK, Page, Room, Segments
 from services.capture.source import Batch
 from shared.columns import PACKET, RECORD, RING_ROW
 from shared.errors import UserError
 from shared.packet_ring import LOCK, segments
+from shared.settings import Settings
 from tests import builders as b
 from tests.ring_site import (
     A4,
@@ -99,7 +100,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from services.capture.capture_file import open_captures
-from services.capture.packet_ring.ring import PacketRing
+from services.capture.packet_ring.ring import PacketRing, open_ring
 from services.capture.pump import Pump
 
 class Nowhere:
@@ -131,10 +132,41 @@ def test_a_ring_that_was_killed_is_whole(tmp_path: Path) -> None:
         assert kept(folder) == packets
         assert segments(folder)[-1].pcap.stat().st_size == last.octets
         assert one.next_number == len(packets)
-        # the input is read once more, from its beginning, and goes on
         more = [(2 * 10**18, b.udp4(A4, 1, B4, 2, b"later"))]
-        take(one, tmp_path, b.pcap_bytes(packets + more, nanos=True))
+        take(one, tmp_path, b.pcap_bytes(more, nanos=True))
     assert kept(folder) == packets + more
+    assert segments(folder)[-1].last == len(packets)
+
+
+def test_what_is_known_is_not_kept_twice(tmp_path: Path) -> None:
+    frames = np.frombuffer(b"abc", np.uint8)
+    records = np.zeros(3, RECORD)
+    records["off"], records["caplen"], records["wirelen"], records["link"] = range(3), 1, 1, 1
+    batch, rows = Batch(frames, records, 3), np.zeros(3, PACKET)
+    with ring(tmp_path) as one:
+        one.take(batch, rows, [])
+        one.take(batch, rows, [], known=2)
+        one.take(batch, rows, [], known=3)
+    assert [frame for _, frame in kept(tmp_path)] == [b"a", b"b", b"c", b"c"]
+    assert segments(tmp_path)[0].rows()["number"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_run_goes_on_with_its_own_ring(tmp_path: Path) -> None:
+    """As a capture does that is started again; the next run begins with nothing."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    chosen = Settings(packet_ring=str(tmp_path / "ring"), run_dir=str(tmp_path / "one"))
+    for count in (10, 20):
+        one = open_ring(chosen)
+        assert one is not None
+        take(one, tmp_path, b.pcap_bytes(traffic(10)))
+        one.close()
+        assert len(kept(tmp_path / "ring")) == count
+    one = open_ring(chosen.model_copy(update={"run_dir": str(tmp_path / "two")}))
+    assert one is not None
+    one.close()
+    assert kept(tmp_path / "ring") == []
+    assert open_ring(Settings()) is None
 
 
 def test_what_an_earlier_run_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
@@ -228,4 +260,4 @@ def take_more(one: PacketRing, ts_ns: int) -> None:
     record, row = np.zeros(1, RECORD), np.zeros(1, PACKET)
     record["ts_ns"], record["caplen"], record["wirelen"] = ts_ns, frame.size, frame.size
     record["link"] = 1
-    one.take(Batch(frame, record, frame.size), row, one.next_number, [])
+    one.take(Batch(frame, record, frame.size), row, [])

@@ -6,8 +6,8 @@ from shared.columns import FRAGMENT_HELD, U8, OutRingRows, OutU8, OutU64, Packet
 from shared.kernels import inlined, kernel
 
 # What a page says of itself
-ROWS, OCTETS, OTHERS, TOO_LONG = range(4)
-PAGE_FIELDS = 4
+ROWS, OCTETS, TOO_LONG = range(3)
+PAGE_FIELDS = 3
 
 HEADER = np.uint64(16)
 FRAME_MAX = np.uint32(262144)
@@ -41,8 +41,8 @@ def fill_page(
 
     records, packets: (n,) what was captured and what was decoded of it; the number of record i is
     first + i. octets: room for pcap records; flows, rows: for their index, whose `off` counts from
-    the page's start. page: PAGE_FIELDS, what is used so far, packets of other link types passed
-    over, and those that are too long for any reader of pcap.
+    the page's start. page: PAGE_FIELDS, what is used so far, and packets left out because they are
+    too long for any reader of pcap.
     """
     row, at = page[ROWS], page[OCTETS]
     rows_max, octets_max = np.uint64(rows.size), np.uint64(octets.size)
@@ -50,7 +50,6 @@ def fill_page(
     for i in range(start, records.size):
         record = records[i]
         if np.int64(record.link) != link:
-            page[OTHERS] += np.uint64(1)
             continue
         if record.caplen > FRAME_MAX:
             page[TOO_LONG] += np.uint64(1)

@@ -35,16 +35,21 @@ PAGE_BYTES, PAGE_ROWS = 1 << 20, 8192
 WAIT_S = 1.0  # for a page; a buffer of the system's for live packets lasts as long
 RETRY_S = 5.0  # after the disk refused
 FLUSH_S = 10.0
+RUN_MARK = "packet-ring"  # file in the run directory, of the folder that this run uses
 RING_GAUGES = ("packet_ring_bytes", "packet_ring_bytes_max")
 
 log = logging.getLogger(__name__)
 
 
 def open_ring(settings: Settings) -> "PacketRing | None":
-    """The ring that is asked for."""
+    """The ring that is asked for; it goes on with what a capture of this run left that died."""
     if not settings.packet_ring:
         return None
-    return PacketRing(Path(settings.packet_ring), settings.packet_ring_bytes)
+    folder, mark = Path(settings.packet_ring).absolute(), Path(settings.run_dir) / RUN_MARK
+    keep = mark.is_file() and mark.read_text() == str(folder)
+    ring = PacketRing(folder, settings.packet_ring_bytes, keep)
+    mark.write_text(str(folder))
+    return ring
 
 
 class PacketRing:
@@ -71,15 +76,15 @@ class PacketRing:
 
     # ---------------------------------------------------------------------------- capture
     def take(
-        self, batch: Batch, packets: NDArray[np.void], first: int, joined: Sequence[Joined]
+        self, batch: Batch, packets: NDArray[np.void], joined: Sequence[Joined], known: int = 0
     ) -> None:
-        """Keep a batch. packets: (n,) PACKET, what was decoded of it; first: number of its first
-        packet. Packets that are there already, of a capture that died, are not kept twice."""
-        known = max(0, self.next_number - first)
+        """Keep a batch. packets: (n,) PACKET, what was decoded of it; known: how many of its first
+        packets are there already."""
+        first = self.next_number - known
         for link in self._links(batch, packets, known):
             self._take(batch, packets, known, link, first)
         self._join(batch, [each for each in joined if each.row >= known], first)
-        self.next_number = max(self.next_number, first + batch.records.size)
+        self.next_number += max(0, batch.records.size - known)
 
     def _links(self, batch: Batch, packets: NDArray[np.void], start: int) -> list[int]:
         """The link types of packets [start, …). Those that cannot be decoded belong to no flow, and
