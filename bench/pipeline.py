@@ -52,13 +52,15 @@ class Contestant:
     shards: int  # 0: not flowmate
     options: tuple[str, ...] = ()
     api: bool = False  # with an API, which keeps it up when the input is read
+    ring: bool = False  # with a packet ring beside the output
 
     def command(self, capture: Path, output: Path) -> list[str]:
         if not self.shards:
             return [TCPDUMP, "-r", str(capture), "-w", "/dev/null"]
         run = ["--pcap", str(capture), "--output", str(output), "--workers", str(self.shards)]
         listen = ["--api-listen", f"127.0.0.1:{free_port()}"] if self.api else []
-        return [*flowmate_command(), *run, *listen, *self.options]
+        ring = ["--packet-ring", str(output.parent / "ring")] if self.ring else []
+        return [*flowmate_command(), *run, *listen, *ring, *self.options]
 
 
 @dataclass
@@ -91,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     ]
     if given.api:
         contestants.append(Contestant("flowmate, 1 shard, API", 1, options, api=True))
+    if given.packet_ring:
+        contestants.append(Contestant("flowmate, 1 shard, packet ring", 1, options, ring=True))
     if shutil.which(TCPDUMP):
         contestants.insert(0, Contestant(TCPDUMP, 0))
     else:
@@ -119,6 +123,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     words = "one more word for flowmate, such as --option=--transport=inline"
     parser.add_argument("--option", action="append", default=[], metavar="FLAG", help=words)
     parser.add_argument("--api", action="store_true", help="once more with the API up")
+    parser.add_argument("--packet-ring", action="store_true", help="once more with one")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--md", type=Path)
     return parser.parse_args(argv)

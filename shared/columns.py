@@ -89,6 +89,19 @@ PACKET = np.dtype(
 Packets = Annotated[NDArray[np.void], "in", PACKET]
 OutPackets = Annotated[NDArray[np.void], "out", PACKET]
 
+# A row of a packet ring's index (`shared.packet_ring`): one for each packet of a segment, in order.
+# 24 bytes; the hash of its flow stands in a column of its own, which is what a look-up reads.
+RING_ROW = np.dtype(
+    [
+        ("number", "<u8"),  # of the packet in the run
+        ("ts_ns", "<i8"),
+        ("off", "<u4"),  # first byte of the frame in the segment's pcap file
+        ("caplen", "<u4"),  # bytes captured
+    ],
+    align=True,
+)
+OutRingRows = Annotated[NDArray[np.void], "out", RING_ROW]
+
 # Decode statuses: each packet gets exactly one.
 (
     PARSED,
@@ -607,6 +620,7 @@ SERVICE_SOURCES = ("none", "port", "payload")
 for _dtype, _size in (
     (RECORD, 24),
     (PACKET, 88),
+    (RING_ROW, 24),
     (FLOW, 104),
     (DIRECTION, 64),
     (HELD, 24),

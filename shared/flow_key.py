@@ -9,6 +9,9 @@ import ipaddress
 from dataclasses import dataclass
 
 FNV_OFFSET, FNV_PRIME, MASK64 = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
+# of the flow hash: see shared/kernels/flow_hash.py
+PORT, HIGH, ENDPOINT = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xFF51AFD7ED558CCD
+FINAL_1, FINAL_2 = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
 @dataclass(frozen=True, order=True)
@@ -31,6 +34,14 @@ class Endpoint:
         return self.address[12:] if self.family == 4 else self.address
 
     @property
+    def mixed(self) -> int:
+        """What it adds to a flow hash."""
+        high, low = (int.from_bytes(half, "big") for half in (self.address[:8], self.address[8:]))
+        x = ((high + self.port * PORT) * HIGH + low) & MASK64
+        x = (x ^ x >> 32) * ENDPOINT & MASK64
+        return x ^ x >> 29
+
+    @property
     def text(self) -> str:
         return str(ipaddress.ip_address(self.packed))
 
@@ -47,6 +58,13 @@ class FlowKey:
     def of(cls, proto: int, src: Endpoint, dst: Endpoint) -> tuple["FlowKey", int]:
         """The key, and the direction of a packet from src to dst: 0 = a_to_b, 1 = b_to_a."""
         return (cls(proto, src, dst), 0) if src <= dst else (cls(proto, dst, src), 1)
+
+    def hash(self) -> int:
+        """As `PACKET.hash`: 64 bits, the same in both directions."""
+        x = (self.a.mixed + self.b.mixed + self.proto * PORT) & MASK64
+        x = (x ^ x >> 30) * FINAL_1 & MASK64
+        x = (x ^ x >> 27) * FINAL_2 & MASK64
+        return x ^ x >> 31
 
     def stream_id(self, incarnation: int) -> int:
         """FNV-1a 64 over the key and the incarnation (0, 1, 2 …)."""

@@ -8,7 +8,9 @@ its sender closes the socket would be lost, so the sender waits for that credit.
 Messages of a lane arrive in order, so a credit is one for all that was sent before it, also what
 went down with a shard that was killed; and a sender that waits for long asks for a credit, with a
 tick that names the lane. Every message says how many packets were sent to that shard before, so
-that a new shard knows how many its predecessor took along (`services/shard/progress.py`).
+that a new shard knows how many its predecessor took along (`services/shard/progress.py`). It says
+in its credits, and in a first one of its own accord, that it waits to be fed again from a packet
+ring; what is *refed* is marked, and counts as sent before (`services/shard/again.py`).
 """
 
 import mmap
@@ -32,6 +34,7 @@ SLOTS_MIN, SLOTS_MAX = (
 )  # more slots than fit the cache make the copies slower, not the flow
 # as a credit's slot: the lane's end arrived, or the tick with which it asked for a credit
 END_CREDIT, TICK_CREDIT = 1 << 31, (1 << 31) + 1
+HELLO = (1 << 31) + 2  # a shard says of itself that it waits
 ASK_EVERY_S = 1.0  # for a credit, when none comes
 
 
@@ -60,8 +63,10 @@ class LaneSender:
     """Capture's end of a lane.
 
     rows, payload: capacity of a batch, packets and bytes. depth: batches that may wait. capture:
-    the instance. rows_before: packets that were sent to the shard by earlier ones. A batch is for
-    this shard alone, so one can be fed again without the others.
+    the instance. rows_before: packets that were sent to the shard by earlier ones. ring: they are
+    kept. A batch is for this shard alone, so one can be fed again without the others.
+
+    waits: the process of a shard that waits to be fed again; refed: batches are that from now on.
     """
 
     def __init__(
@@ -76,8 +81,10 @@ class LaneSender:
         inline: bool,
         capture: str = "",
         rows_before: int = 0,
+        ring: bool = False,
     ) -> None:
-        self.shard, self.capture = shard, capture
+        self.shard, self.capture, self.ring = shard, capture, ring
+        self.waits, self.refed = "", False
         self.rows_sent = rows_before
         self.inline = inline
         self.seq = 0
@@ -113,6 +120,15 @@ class LaneSender:
         finally:
             os.close(descriptor)
 
+    def mark_refed(self, refed: bool) -> None:
+        """Whether what is sent from now on was sent before, to a process that is gone."""
+        self.refed = refed
+
+    def hear(self) -> str:
+        """Take credits that have come; the last process of the shard that waited to be fed."""
+        self._collect_credits(0)
+        return self.waits
+
     def acquire(self, timeout_ms: int) -> int | None:
         """A free slot's index; None when the shard gave none back in time."""
         self._collect(0)
@@ -138,6 +154,7 @@ class LaneSender:
             except zmq.Again:
                 return
             credit = unpack(Credit, frame, f"credits of shard {self.shard}")
+            self.waits = credit.waits or self.waits
             if credit.lane == self.name:
                 self._credited(credit.slot)
 
@@ -200,6 +217,8 @@ class LaneSender:
             rows_before=self.rows_sent,
             input=upto[0],
             upto=upto[1],
+            ring=self.ring,
+            refed=self.refed,
         ).pack()
         try:
             if self.inline:
@@ -218,7 +237,7 @@ class LaneSender:
         except zmq.Again:
             return False
         self.seq += 1
-        self.rows_sent += rows
+        self.rows_sent += 0 if self.refed else rows
         self._now_ns = now_ns
         return True
 
@@ -235,7 +254,7 @@ class LaneSender:
         lane = "" if credit is None else self.name
         header = BatchHeader(
             kind=kind, seq=self.seq, now_ns=now_ns, lane=lane,
-            capture=self.capture, rows_before=self.rows_sent,
+            capture=self.capture, rows_before=self.rows_sent, ring=self.ring, refed=self.refed,
         )  # fmt: skip
         try:
             self.socket.send(header.pack(), zmq.NOBLOCK)
@@ -298,6 +317,14 @@ class LaneReceiver:
         self._lanes: dict[str, list[Slot]] = {}
         self._older: set[str] = set()  # lanes of a capture that another one has followed
         self._owed: list[bytes] = []
+        self._waits = ""
+
+    def wait(self, instance: str) -> None:
+        """Say from now on that this process waits to be fed again; "" = no more."""
+        self._waits = instance
+        if instance:
+            self._owed.append(Credit(lane="", slot=HELLO, waits=instance).pack())
+            self.pay()
 
     def receive(self) -> Received | None:
         """The next batch, or None when nothing waits. SchemaError for what is no batch."""
@@ -342,12 +369,12 @@ class LaneReceiver:
         header = batch.header
         slot = {"packets": header.slot, "tick": TICK_CREDIT, "end": END_CREDIT}[header.kind]
         if slot >= 0 and header.lane:
-            self._owed.append(Credit(lane=header.lane, slot=slot).pack())
+            self._owed.append(Credit(lane=header.lane, slot=slot, waits=self._waits).pack())
             self.pay()
 
     def pay(self) -> None:
         """Send the credits that are owed. Those of a capture that is gone, or not yet connected,
-        wait; there are never more than its slots."""
+        wait; there are never more than its slots and a greeting."""
         while self._owed:
             try:
                 self.credits.send(self._owed[0], zmq.NOBLOCK)

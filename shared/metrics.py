@@ -21,7 +21,15 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # of the counters that services send to the coordinator these go up and down; all others only grow
 GAUGES: Mapping[Service, frozenset[str]] = {
     "capture": frozenset(
-        {"queue_rows", "queue_rows_peak", "queue_rows_max", "lag_ms", "process_resident_bytes"}
+        {
+            "queue_rows",
+            "queue_rows_peak",
+            "queue_rows_max",
+            "lag_ms",
+            "packet_ring_bytes",
+            "packet_ring_bytes_max",
+            "process_resident_bytes",
+        }
     ),
     "shard": frozenset(
         {

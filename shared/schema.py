@@ -68,6 +68,8 @@ class BatchHeader(Message):
     rows_before: Count = 0  # packets that were sent to this shard before these
     input: str = ""  # what can be read again and is the same then; empty = what cannot
     upto: Count = 0  # number in that input up to which everything was sent
+    ring: bool = False  # what is sent is kept, and can be given to another process once more
+    refed: bool = False  # this is that: it was counted when it was sent first
 
 
 class Credit(Message):
@@ -75,6 +77,7 @@ class Credit(Message):
 
     lane: str
     slot: Count
+    waits: str = ""  # its process, while it stands back for what a lost one had
 
 
 # -------------------------------------------------------------------- shard -> coordinator
@@ -173,6 +176,7 @@ class CaptureReport(Message):
     forgotten: list[str] = []  # ids of files that capture does not remember any more
     stats: dict[str, int] = {}
     now_ns: int = 0
+    troubles: list[str] = []  # what is wrong at this moment, a sentence each
 
 
 # ------------------------------------------------------------------------------- requests

@@ -116,6 +116,22 @@ class Settings(BaseModel):
     max_packets: int = setting(
         0, "stop after this many packets; 0 = no limit", ("capture",), "packets", ge=0, le=1 << 62
     )
+    packet_ring: str = setting(
+        "",
+        "folder in which captured packets are kept, the newest that fit; a stream is exported with"
+        " them, and what a lost shard had of them is analysed again. What an earlier run left there"
+        " is removed",
+        ("capture", "api"),
+        metavar="DIR",
+    )
+    packet_ring_bytes: int = setting(
+        4294967296,
+        "what the packet ring may have on disk",
+        ("capture",),
+        "bytes",
+        ge=16777216,
+        le=1 << 42,
+    )
     mode: Literal["analyze", "dump"] = setting(
         "analyze",
         "analyze streams, or dump one JSONL line a packet",

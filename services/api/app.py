@@ -31,6 +31,7 @@ from services.api.backend import Backend, Refused
 from services.api.edge import Edge
 from services.api.feed import Feed
 from services.api.openapi import Described
+from services.api.ring import Ring
 from shared.settings import Settings
 
 DESCRIPTION = """
@@ -96,13 +97,15 @@ def layered(app: FastAPI, names: frozenset[str] | None) -> ASGIApp:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     backend = Backend(app.state.settings.run_dir)
     feed = Feed(backend, app.state.settings.api_delta_capacity)
-    app.state.backend, app.state.feed = backend, feed
+    ring = Ring(app.state.settings.packet_ring)
+    app.state.backend, app.state.feed, app.state.ring = backend, feed, ring
     app.state.metrics.watch(backend, feed)
     feed.start()
     try:
         yield
     finally:
         await feed.stop()
+        ring.close()
         backend.close()
 
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Request, Response
 
 from services.api.backend import Backend
 from services.api.feed import Feed
+from services.api.ring import Ring
 from shared.settings import Settings
 
 # Coroutines, though they wait for nothing: FastAPI sends plain functions through a thread, which is
@@ -21,12 +22,17 @@ async def _feed(request: Request) -> Feed:
     return cast(Feed, request.app.state.feed)
 
 
+async def _ring(request: Request) -> Ring:
+    return cast(Ring, request.app.state.ring)
+
+
 async def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
 TheBackend = Annotated[Backend, Depends(_backend)]
 TheFeed = Annotated[Feed, Depends(_feed)]
+TheRing = Annotated[Ring, Depends(_ring)]
 TheSettings = Annotated[Settings, Depends(_settings)]
 StreamId = Annotated[
     str,

@@ -13,30 +13,28 @@ from pydantic import BaseModel, Field
 
 from services.api.backend import Backend, deadline
 from services.api.content import check_retained, direction_of
-from services.api.deps import StreamId, TheBackend
+from services.api.deps import StreamId, TheBackend, TheRing
 from services.api.message_rows import DIRECTIONS
-from services.api.packets import NOTE, Ends, Synthesis, file_header
+from services.api.packet_export import Wanted, packet_file
 from services.api.problems import EVICTED, RESPONSES, UNKNOWN_STREAM, Problem
 from services.api.reading import (
-    WINDOW_BYTES,
     Retained,
     download,
     missing,
-    of_shard,
     retained,
     spelled,
     streamed,
     windows,
 )
 from services.api.streams import FoundStream, find_stream
-from shared.columns import PROTOCOLS, TCP, UDP
 
 WHOLE = (0, 1 << 62)
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 FILES: dict[int | str, dict[str, object]] = {
     200: {
         "description": "raw: the octets of the direction, holes left out, `X-Flowmate-Gaps` says"
-        " where they were. json: both directions, base64. pcap: packets made of the stream.",
+        " where they were. json: both directions, base64. pcap: captured packets, as far as"
+        " they are kept; `X-Flowmate-Note` says which ones are captured.",
         "content": {
             "application/octet-stream": BINARY,
             "application/json": {"schema": {"type": "object"}},
@@ -55,6 +53,12 @@ class ExportParameters(BaseModel):
     direction: Literal["a_to_b", "b_to_a", "client", "server", "both"] | None = Field(
         None, description="raw has one, `client` unless told; the others have both unless told"
     )
+    packets: Wanted = Field(
+        "auto",
+        description="of pcap. captured: those in the packet ring, see `--packet-ring`; synthesised:"
+        " made of the stream; auto: captured ones as far as they are there, what was said before"
+        " them synthesised. Captured packets are always of both directions.",
+    )
 
 
 @router.get(
@@ -63,7 +67,10 @@ class ExportParameters(BaseModel):
     responses=RESPONSES | UNKNOWN_STREAM | EVICTED | FILES,
 )
 async def export_stream(
-    backend: TheBackend, stream_id: StreamId, parameters: Annotated[ExportParameters, Query()]
+    backend: TheBackend,
+    ring: TheRing,
+    stream_id: StreamId,
+    parameters: Annotated[ExportParameters, Query()],
 ) -> Response:
     """All that is retained of the stream, or of one direction of it."""
     stream = await find_stream(backend, stream_id, deadline())
@@ -79,9 +86,9 @@ async def export_stream(
     if parameters.format == "json":
         pieces = _json(backend, stream, chosen)
         return await streamed(pieces, download(f"{name}.json"), "application/json")
-    ends = ends_of(stream)
-    headers = download(f"{name}.pcapng") | {"X-Flowmate-Note": NOTE}
-    return await streamed(_pcap(backend, stream, ends, chosen), headers, "application/x-pcapng")
+    file = await packet_file(backend, ring, stream, chosen, parameters.packets)
+    headers = download(f"{name}.pcapng") | {"X-Flowmate-Note": file.note}
+    return await streamed(file.pieces, headers, "application/x-pcapng")
 
 
 async def _raw(backend: Backend, stream: FoundStream, direction: int, name: str) -> Response:
@@ -128,48 +135,3 @@ async def _json(backend: Backend, stream: FoundStream, sides: list[int]) -> Asyn
         if not kept.segments:
             yield comma
     yield b"]}}}"
-
-
-def ends_of(stream: FoundStream) -> Ends:
-    """The endpoints as packets have them. Problem 400 for what is neither TCP nor UDP."""
-    event = stream.event
-    proto = int(event["proto"])
-    if proto not in (TCP, UDP):
-        raise Problem(
-            400,
-            "bad_value",
-            f"format: there are no packets to be made of {PROTOCOLS.get(proto, proto)}",
-            "use format=raw or format=json",
-        )
-    addresses = [
-        b"".join(int(event[f"addr_{side}_{half}"]).to_bytes(8, "big") for half in ("hi", "lo"))
-        for side in "ab"
-    ]
-    if event["family"] == 4:
-        addresses = [address[12:] for address in addresses]
-    ports = int(event["port_a"]), int(event["port_b"])
-    first, second = addresses
-    return Ends(proto, (first, second), ports, stream.client, stream.row["status"])
-
-
-async def _pcap(
-    backend: Backend, stream: FoundStream, ends: Ends, sides: list[int]
-) -> AsyncIterator[bytes]:
-    """The file, a page of the conversation at a time."""
-    packets = Synthesis(ends, last_ns=int(stream.event["first_ns"]))
-    yield file_header()
-    after, ended = [0, 0], False
-    while not ended:
-        answer = await of_shard(
-            backend, stream, "conversation", deadline(), after=after, limit=512, len=WINDOW_BYTES
-        )
-        made: list[bytes] = []
-        octets, at = answer.frames[0], 0
-        for direction, start, stop, ts_ns, _, gap, _ in answer.result["turns"]:
-            length = 0 if gap else stop - start
-            if not gap and direction in sides:
-                made += packets.turn(direction, start, octets[at : at + length], ts_ns)
-            at += length
-        yield b"".join(made)
-        after, ended = answer.result["after"], answer.result["end"]
-    yield b"".join(packets.end((after[0], after[1])))

@@ -1,12 +1,13 @@
-"""A stream as packets of its own making: a pcapng file (draft-ietf-opsawg-pcapng) of raw IP.
+"""A stream as packets of its own making, in a pcapng file (draft-ietf-opsawg-pcapng).
 
-The packets that were captured are not kept. These have the same endpoints, octets, order, times and
-holes, and valid checksums; how the octets were cut, and everything else of the headers, is made up,
-and a comment in the file says so. A hole is a jump of the sequence numbers.
+They are for where captured packets are not kept, or no more. They have the same endpoints, octets,
+order, times, sequence numbers and holes, and valid checksums; how the octets were cut, and
+everything else of the headers, is made up, and a comment in the file says so. A hole is a jump of
+the sequence numbers.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shared import VERSION
@@ -14,15 +15,18 @@ from shared.columns import TCP, UDP
 
 NOTE = (
     "synthesised by flowmate from a reassembled stream: endpoints, payload, order and times are the"
-    " captured ones, packet boundaries and header fields are not"
+    " captured ones, packet boundaries and other header fields are not"
 )
-LINKTYPE_RAW = 101
+SYNTHESISED, CAPTURED = "synthesised", "captured"  # names of interfaces
+LINKTYPE_ETHERNET, LINKTYPE_RAW = 1, 101
+ETHERTYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
+NO_ADDRESSES = bytes(12)  # of an Ethernet frame that nobody sent
 MSS = 1400
 DATAGRAM = 65_507 - 20  # what IPv4 and IPv6 both carry
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-FIRST_SEQ = 1000  # of both sides' SYN
+FIRST_SEQ = 1001  # of the first octet of both sides, where nobody knows
 WINDOW, HOPS = 65535, 64
-OPT_END, OPT_COMMENT, OPT_APPLICATION, OPT_RESOLUTION = 0, 1, 4, 9
+OPT_END, OPT_COMMENT, OPT_NAME, OPT_APPLICATION, OPT_RESOLUTION = 0, 1, 2, 4, 9
 NANOSECONDS = 9
 
 
@@ -35,23 +39,29 @@ def _option(code: int, value: bytes) -> bytes:
     return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
 
 
-def file_header() -> bytes:
-    """Section header with the note, and one interface of raw IP with nanoseconds."""
-    options = _option(OPT_COMMENT, NOTE.encode()) + _option(
+def file_header(
+    note: str = NOTE, interfaces: Sequence[tuple[int, str]] = ((LINKTYPE_RAW, SYNTHESISED),)
+) -> bytes:
+    """Section header with the note, and interfaces with nanoseconds: link type and name of each."""
+    options = _option(OPT_COMMENT, note.encode()) + _option(
         OPT_APPLICATION, f"flowmate {VERSION}".encode()
     )
     section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + options + _option(OPT_END, b"")
-    resolution = _option(OPT_RESOLUTION, bytes([NANOSECONDS])) + _option(OPT_END, b"")
-    interface = struct.pack("<HHI", LINKTYPE_RAW, 0, 0) + resolution
-    return _block(0x0A0D0D0A, section) + _block(1, interface)
+    return _block(0x0A0D0D0A, section) + b"".join(_interface(*each) for each in interfaces)
 
 
-def record(packet: bytes, ts_ns: int) -> bytes:
+def _interface(link: int, name: str) -> bytes:
+    options = _option(OPT_NAME, name.encode()) + _option(OPT_RESOLUTION, bytes([NANOSECONDS]))
+    return _block(1, struct.pack("<HHI", link, 0, 0) + options + _option(OPT_END, b""))
+
+
+def record(packet: bytes, ts_ns: int, interface: int = 0, wirelen: int | None = None) -> bytes:
     """An enhanced packet block."""
-    ticks = max(0, ts_ns)
+    ticks, size = max(0, ts_ns), len(packet)
     head = struct.pack(
-        "<IIIII", 0, ticks >> 32 & 0xFFFFFFFF, ticks & 0xFFFFFFFF, *[len(packet)] * 2
-    )
+        "<IIIII", interface, ticks >> 32 & 0xFFFFFFFF, ticks & 0xFFFFFFFF, size,
+        size if wirelen is None else wirelen,
+    )  # fmt: skip
     return _block(6, head + packet + bytes(-len(packet) % 4))
 
 
@@ -96,10 +106,18 @@ class Ends:
 
 @dataclass
 class Synthesis:
-    """Turns of a conversation, one after the other, as packets."""
+    """Turns of a conversation, one after the other, as packets.
+
+    first_seqs: sequence numbers of the first octets, by direction. interface, link: in the file; of
+    any link type but Ethernet they are raw IP.
+    """
 
     ends: Ends
+    first_seqs: tuple[int, int] = (FIRST_SEQ, FIRST_SEQ)
+    interface: int = 0
+    link: int = LINKTYPE_RAW
     at: list[int] = field(default_factory=lambda: [0, 0])  # next logical offset, by direction
+    after: list[int] = field(default_factory=lambda: [0, 0])  # where the conversation goes on
     last_ns: int = 0
     begun: bool = False
 
@@ -109,8 +127,8 @@ class Synthesis:
         if self.ends.proto != TCP:
             return
         client, server = self.ends.client, 1 - self.ends.client
-        yield self._segment(client, SYN, seq=FIRST_SEQ, ack=0)
-        yield self._segment(server, SYN | ACK, seq=FIRST_SEQ, ack=FIRST_SEQ + 1)
+        yield self._segment(client, SYN, before=1, ack=0)
+        yield self._segment(server, SYN | ACK, before=1)
         yield self._segment(client, ACK)
 
     def turn(self, direction: int, start: int, octets: bytes, ts_ns: int) -> Iterator[bytes]:
@@ -149,20 +167,27 @@ class Synthesis:
             yield self._segment(server, ACK)
 
     def _segment(
-        self, side: int, flags: int, payload: bytes = b"", seq: int | None = None, ack: int = -1
+        self, side: int, flags: int, payload: bytes = b"", before: int = 0, ack: int | None = None
     ) -> bytes:
-        seq = FIRST_SEQ + 1 + self.at[side] if seq is None else seq
-        ack = FIRST_SEQ + 1 + self.at[1 - side] if ack < 0 else ack
+        """before: numbers that it is before the next octet."""
+        seq = self.first_seqs[side] + self.at[side] - before
+        ack = self.first_seqs[1 - side] + self.at[1 - side] if ack is None else ack
         head = struct.pack(
             "!HHIIBBHHH", self.ends.ports[side], self.ends.ports[1 - side],
             seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 5 << 4, flags, WINDOW, 0, 0,
         )  # fmt: skip
         segment = self.ends.summed(side, head + payload, 16)
-        return record(self.ends.ip(side, segment), self.last_ns)
+        return self._record(side, segment)
 
     def _datagram(self, side: int, payload: bytes) -> bytes:
         head = struct.pack(
             "!HHHH", self.ends.ports[side], self.ends.ports[1 - side], 8 + len(payload), 0
         )
         datagram = self.ends.summed(side, head + payload, 6)
-        return record(self.ends.ip(side, datagram), self.last_ns)
+        return self._record(side, datagram)
+
+    def _record(self, side: int, transport: bytes) -> bytes:
+        packet = self.ends.ip(side, transport)
+        if self.link == LINKTYPE_ETHERNET:
+            packet = NO_ADDRESSES + ETHERTYPES[packet[0] >> 4] + packet
+        return record(packet, self.last_ns, self.interface)

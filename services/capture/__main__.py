@@ -12,9 +12,11 @@ from services.capture.capture_file import open_captures
 from services.capture.clock import Clock
 from services.capture.dump import Dump
 from services.capture.ledger import Ledger
+from services.capture.packet_ring.ring import open_ring
 from services.capture.pump import Pump
 from services.capture.reading import LOOK_S, Reading
 from services.capture.recall import recall
+from services.capture.refeeding import Refeeding
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
 from services.capture.sources import open_sources
@@ -68,7 +70,9 @@ class Capture:
         self.reports = open_socket(self.context, zmq.PUSH, 16)
         self.reports.connect(self.bus.reports)
         self.router = Router([], lambda: stop.requested)
-        self.pump = Pump(self.router)
+        self.ring = open_ring(settings)
+        self.pump = Pump(self.router, self.ring)
+        self.refeeding = Refeeding(self.ring, self.router)
         serve(settings.metrics_listen, Stats("capture", self.stats).registry)
 
     # ------------------------------------------------------------------------------ run
@@ -102,6 +106,7 @@ class Capture:
                     self._take(source, batch)
                 elif source is not None:
                     self._over(source)
+                self.refeeding.step()
                 if reading.open_ended:
                     self._keep_time()
                 elif turn % FLUSH_BATCHES == 0:
@@ -155,8 +160,16 @@ class Capture:
                 return upload
             if not self.ended:
                 self._report("report")
+            self._feed_again()
             self.stop.wait(LOOK_S)
         return None
+
+    def _feed_again(self) -> None:
+        """After the end of the input: a shard that was lost gets what is kept, and the end."""
+        try:
+            self.refeeding.finish(says_end=self.ended)
+        except StoppedError:
+            self.log.warning("stopped while a shard was fed again")
 
     def _go_on(self) -> None:
         """Have the coordinator know that the end was not the last one, before packets come."""
@@ -227,21 +240,25 @@ class Capture:
                     payload=SLOT_BYTES,
                     depth=depth,
                     inline=self.settings.transport == "inline",
+                    ring=self.ring is not None,
                 )
                 for shard in shards
             ],
             lambda: self.stop.requested,
         )
-        self.pump.sink = self.router
+        self.pump.sink = self.refeeding.router = self.router
 
     def _end(self) -> None:
         """Everything sent is followed by `end`, to the shards and to the coordinator."""
         self.router.should_stop = self._is_out_of_patience
         self.ended = True
         try:
+            self.refeeding.finish()
             self.router.say("end")
         except StoppedError:
             self.log.warning("a shard takes nothing any more; it was not told the end")
+        if self.ring is not None:
+            self.ring.flush()
         self._report("end")
         for lane in self.router.lanes:
             # however slow whoever reads the events is: what a lane still holds would be lost
@@ -251,6 +268,8 @@ class Capture:
     def _close(self) -> None:
         for lane in self.router.lanes:
             lane.close()
+        if self.ring is not None:
+            self.ring.close()
         self.reports.close(linger=2000)
         self.context.destroy(linger=2000)
 
@@ -267,6 +286,7 @@ class Capture:
             "dropped_kernel": sum(source.state.dropped_kernel for source in self.sources),
             "dropped_interface": sum(source.state.dropped_interface for source in self.sources),
             "dropped_ours": sum(source.state.dropped_ours for source in self.sources),
+            **self.refeeding.stats(),
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
             "queue_rows": sum(lane.queue_rows for lane in self.router.lanes),
@@ -291,6 +311,7 @@ class Capture:
             forgotten=forgotten,
             stats=self.stats(),
             now_ns=self.router.now_ns,
+            troubles=[self.ring.trouble] if self.ring is not None and self.ring.trouble else [],
         )
         try:
             self.reports.send(report.pack(), 0 if kind == "end" else zmq.NOBLOCK)

@@ -14,6 +14,8 @@ Capture does this before it routes: only a whole datagram has the ports that cho
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +54,14 @@ class Completed:
 
     packet: bytes  # IPv4 or IPv6
     wirelen: int  # of all its fragments' frames
+
+
+class Joined(NamedTuple):
+    """That packets with the hash `child` are fragments of one with the hash `parent`."""
+
+    row: int  # of the packet that completed the datagram, in the batch
+    parent: int
+    child: int
 
 
 @dataclass(frozen=True)
@@ -134,6 +144,7 @@ class Reassembler:
     ) -> None:
         self.counters = FragmentCounters()
         self.held_bytes = 0  # payload and overhead
+        self.key = b""  # what the fragment last taken is known by; b"" if it is none to go by
         self._max_datagrams, self._max_bytes, self._timeout_ns = (
             max_datagrams,
             max_bytes,
@@ -152,6 +163,7 @@ class Reassembler:
         """
         self.counters.fragments += 1
         self._expire(ts_ns)
+        self.key = b""
         try:
             fragment = parse(bytes(ip_packet))
         except (ValueError, IndexError):
@@ -160,6 +172,7 @@ class Reassembler:
         if fragment is None:
             self.counters.cut += 1
             return None
+        self.key = fragment.key
         return self._take(fragment, ts_ns, wirelen)
 
     def _take(self, fragment: Fragment, ts_ns: int, wirelen: int) -> Completed | None:
@@ -266,17 +279,22 @@ def reassemble(
     packets: NDArray[np.void],
     reassembler: Reassembler,
     counts: NDArray[np.uint64],
+    joined: list[Joined] | None = None,
 ) -> tuple[NDArray[np.uint8], int]:
     """Feed a decoded batch's fragments; where one completes a datagram, decode that in its place.
 
     data, used: the batch's bytes are data[:used]; datagrams are appended. records, packets: (n,)
     RECORD and PACKET. counts: (7,) by decode status, kept right. Gives `data` (another array if it
     had to grow) and the new `used`. A completed packet has the time of its last fragment, and the
-    wire length of all its fragments.
+    wire length of all its fragments. A fragment that is held has the hash of what its datagram is
+    known by; `joined` is told which of them belong to which completed packet.
     """
     for i in np.flatnonzero(packets["status"] == FRAGMENT_HELD).tolist():
         record, row = records[i : i + 1].copy(), packets[i : i + 1]
-        data, used = _feed(data, used, record, row, reassembler, counts)
+        data, used, levels = _feed(data, used, record, row, reassembler, counts)
+        if joined is not None and levels:
+            parents = [*levels[1:], int(row["hash"][0])]
+            joined += [Joined(i, *each) for each in zip(parents, levels, strict=True)]
     return data, used
 
 
@@ -287,15 +305,19 @@ def _feed(
     row: NDArray[np.void],
     reassembler: Reassembler,
     counts: NDArray[np.uint64],
-) -> tuple[NDArray[np.uint8], int]:
-    """One fragment, `row`; what it completes may be one again: of a tunnel's inner packet."""
-    wirelen, tunnels = int(row["wirelen"][0]), 0
+) -> tuple[NDArray[np.uint8], int, list[int]]:
+    """One fragment, `row`; what it completes may be one again: of a tunnel's inner packet. Gives
+    the hashes of what it completed as well, the outermost first."""
+    wirelen, tunnels, levels = int(row["wirelen"][0]), 0, []
     for _ in range(MAX_TUNNELS):
         start, size = int(row["payload_off"][0]), int(row["payload_len"][0])
         packet = data[start : start + size].tobytes()
         done = reassembler.add(packet, int(row["ts_ns"][0]), wirelen)
+        mark = int.from_bytes(blake2b(reassembler.key, digest_size=8).digest(), "little")
         if done is None:
+            row["hash"] = mark
             break
+        levels.append(mark)
         end, wirelen, tunnels = used + len(done.packet), done.wirelen, int(row["tunnels"][0])
         data = with_room(data, used, end)
         data[used:end] = np.frombuffer(done.packet, np.uint8)
@@ -310,7 +332,7 @@ def _feed(
         used = end
         if row["status"][0] != FRAGMENT_HELD:
             break
-    return data, used
+    return data, used, levels
 
 
 def with_room(data: NDArray[np.uint8], used: int, end: int) -> NDArray[np.uint8]:

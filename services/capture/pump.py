@@ -1,11 +1,12 @@
-"""One packet's way through capture: read, filter, decode, put fragments together, route."""
+"""One packet's way through capture: read, filter, decode, put fragments together, keep, route."""
 
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.capture.fragments import Reassembler, reassemble
+from services.capture.fragments import Joined, Reassembler, reassemble
+from services.capture.packet_ring.ring import PacketRing
 from services.capture.source import Batch
 from shared.columns import DECODE_STATUSES, FRAGMENT_HELD, PACKET
 from shared.kernels.headers import decode
@@ -18,10 +19,10 @@ class Sink(Protocol):
 
 
 class Pump:
-    """Takes batches of records; counts what becomes of every packet."""
+    """Takes batches of records; counts what becomes of every packet. ring: where they are kept."""
 
-    def __init__(self, sink: Sink) -> None:
-        self.sink = sink
+    def __init__(self, sink: Sink, ring: PacketRing | None = None) -> None:
+        self.sink, self.ring = sink, ring
         self.reassembler = Reassembler()
         self.counts = np.zeros(len(DECODE_STATUSES), np.uint64)
         self.packets = 0
@@ -36,11 +37,14 @@ class Pump:
             self._rows = np.zeros(batch.records.size, PACKET)
         rows, data = self._rows[: batch.records.size], batch.data[: batch.used]
         held_before = int(self.counts[FRAGMENT_HELD])
+        joined: list[Joined] = []
         decode(data, batch.records, rows, self.counts)
         if int(self.counts[FRAGMENT_HELD]) != held_before:
             data, _ = reassemble(
-                data, batch.used, batch.records, rows, self.reassembler, self.counts
+                data, batch.used, batch.records, rows, self.reassembler, self.counts, joined
             )
+        if self.ring is not None:
+            self.ring.take(batch, rows, joined)
         self.packets += batch.records.size
         self.bytes += int(batch.records["wirelen"].sum(dtype=np.uint64))
         self.sink.route(rows, data)
@@ -52,4 +56,5 @@ class Pump:
         }
         counters = vars(self.reassembler.counters)
         fragments = {f"fragments_{name}": int(value) for name, value in counters.items()}
-        return {"packets": self.packets, "bytes": self.bytes} | decoded | fragments
+        kept = {} if self.ring is None else self.ring.stats()
+        return {"packets": self.packets, "bytes": self.bytes} | decoded | fragments | kept

@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.capture.kernels.route import gather
+from shared.columns import PARSED
 from shared.lanes import LaneSender
 
 T = TypeVar("T")
+HALF = np.uint64(32)
 WAIT_MS = 100  # for a slot, before looking whether it is time to stop
 
 
@@ -29,47 +30,68 @@ class Router:
         self.lanes, self.should_stop = lanes, should_stop
         self._open: list[int | None] = [None] * len(lanes)
         self._fill = [np.zeros(2, np.uint64) for _ in lanes]
+        self.held: dict[int, int] = {}  # shards that get older packets now, and the time of those
+        self.passed_over: dict[int, int] = {}  # packets that were not routed to them meanwhile
         self.now_ns = 0
         self.waited_s = 0.0
         self.batches = 0
 
     def route(self, packets: NDArray[np.void], data: NDArray[np.uint8]) -> None:
         """Copy PACKET rows and payload into the batches of their shards; full ones are sent."""
-        for shard, lane in enumerate(self.lanes):
-            at = 0
-            while True:
-                index = self._slot(shard)
-                slot = lane.slots[index]
-                at = gather(
-                    packets, at, data, shard, len(self.lanes), slot.rows, slot.payload,
-                    self._fill[shard],
-                )  # fmt: skip
-                if at >= packets.size:
-                    break
-                self._send(shard)
+        for shard in range(len(self.lanes)):
+            if shard in self.held:
+                self.passed_over[shard] += count_of(packets, shard, len(self.lanes))
+            else:
+                self.route_to(shard, packets, data)
         if packets.size:
             # the last packet's time, not the latest: one wrong clock must not make all flows idle
             self.now_ns = int(packets["ts_ns"][-1])
 
+    def route_to(self, shard: int, packets: NDArray[np.void], data: NDArray[np.uint8]) -> None:
+        """The same for one shard alone."""
+        lane, at = self.lanes[shard], 0
+        while True:
+            slot = lane.slots[self._slot(shard)]
+            at = gather(
+                packets, at, data, shard, len(self.lanes), slot.rows, slot.payload,
+                self._fill[shard],
+            )  # fmt: skip
+            if at >= packets.size:
+                return
+            self._send(shard)
+
+    def hold(self, shard: int) -> None:
+        """From now on it gets only what is routed to it alone."""
+        self.flush_to(shard)
+        self.held[shard] = self.passed_over[shard] = 0
+
+    def release(self, shard: int) -> None:
+        self.flush_to(shard)
+        del self.held[shard], self.passed_over[shard]
+
     def flush(self) -> None:
         """Send what is there, full or not."""
-        for shard, fill in enumerate(self._fill):
-            if fill[0]:
-                self._send(shard)
+        for shard in range(len(self.lanes)):
+            self.flush_to(shard)
+
+    def flush_to(self, shard: int) -> None:
+        if self._fill[shard][0]:
+            self._send(shard)
 
     def say(self, kind: Literal["tick", "end"]) -> None:
         """Tell every shard. StoppedError when one of them could not be told."""
         untold = 0
-        for lane in self.lanes:
+        for shard in range(len(self.lanes)):
             try:
-                self._until(partial(self._say, lane, kind))
+                self.say_to(shard, kind)
             except StoppedError:
                 untold += 1
         if untold:
             raise StoppedError
 
-    def _say(self, lane: LaneSender, kind: Literal["tick", "end"]) -> bool | None:
-        return lane.say(kind, self.now_ns, WAIT_MS) or None
+    def say_to(self, shard: int, kind: Literal["tick", "end"]) -> None:
+        now_ns = self.held.get(shard, self.now_ns)
+        self._until(lambda: self.lanes[shard].say(kind, now_ns, WAIT_MS) or None)
 
     def _slot(self, shard: int) -> int:
         index = self._open[shard]
@@ -86,7 +108,8 @@ class Router:
         index, fill = self._slot(shard), self._fill[shard]
         lane = self.lanes[shard]
         rows, octets = int(fill[0]), int(fill[1])
-        self._until(lambda: lane.send(index, rows, octets, self.now_ns, WAIT_MS) or None)
+        now_ns = self.held.get(shard, self.now_ns)
+        self._until(lambda: lane.send(index, rows, octets, now_ns, WAIT_MS) or None)
         self._open[shard] = None
         fill[:] = 0
         self.batches += 1
@@ -99,3 +122,9 @@ class Router:
                 raise StoppedError
         self.waited_s += time.monotonic() - began
         return result
+
+
+def count_of(packets: NDArray[np.void], shard: int, shards: int) -> int:
+    """How many packets a shard would get."""
+    of_shard = (packets["hash"] >> HALF) * np.uint64(shards) >> HALF == shard  # as `shard_of`
+    return int(np.count_nonzero(of_shard & (packets["status"] == PARSED)))

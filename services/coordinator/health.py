@@ -42,6 +42,8 @@ DECODE_DROPS = tuple(
     name for status, name in enumerate(DECODE_STATUSES) if status not in (PARSED, FRAGMENT_HELD)
 )
 CAPTURE_DROPS_PREFIX = "dropped_"  # by kernel, interface or queue, as the source names them
+RING_LEFT_OUT = "packet_ring_left_out"  # analysed, but not kept
+RING_BUDGET = ("packet_ring_bytes", "packet_ring_bytes_max")
 
 
 class Rates:
@@ -131,6 +133,7 @@ class Health:
             found.append(self.sources.trouble)
         if self.merger.team.state.trouble:
             found.append(self.merger.team.state.trouble)
+        found += self.sources.troubles
         found += self.lives.troubles()
         return found + [sink.trouble for sink in self.sinks if sink.trouble]
 
@@ -162,6 +165,7 @@ class Health:
         """What was not analysed, kept or written, by reason; all reasons there are, 0 too."""
         found = {name: self.sources.total(f"decode_{name}") for name in DECODE_DROPS}
         told = [name for name in self.sources.stats if name.startswith(CAPTURE_DROPS_PREFIX)]
+        told += [RING_LEFT_OUT] if RING_LEFT_OUT in self.sources.stats else []
         found |= {name: self.sources.total(name) for name in (*FRAGMENT_DROPS, *sorted(told))}
         found |= {name: self.shards.total(name) for name in SHARD_DROPS}
         found |= self.inventory.losses()
@@ -199,6 +203,9 @@ class Health:
             "streams": self.inventory.used,
             "streams_max": self.inventory.capacity,
             "delta_bytes": self.deltas.bytes,
+            **{
+                name: self.sources.stats[name] for name in RING_BUDGET if name in self.sources.stats
+            },
         }
 
     def sample(self, now: float, at_us: int) -> None:

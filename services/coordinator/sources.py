@@ -27,6 +27,7 @@ class Sources:
         self.ledger = ledger or Ledger(StateFile(""))
         self.reports: list[SourceReport] = []
         self.stats: Mapping[str, int] = {}
+        self.troubles: list[str] = []
         self.ended = False
         self.restarts = 0
         self.now_ns = 0
@@ -50,7 +51,7 @@ class Sources:
         before = {source.name: source.status for source in self.reports}
         self._seq, self._heard_at = report.seq, now
         self.reports, self.stats, self.now_ns = report.sources, report.stats, report.now_ns
-        self.ended = report.kind == "end"
+        self.troubles, self.ended = report.troubles, report.kind == "end"
         return [source for source in report.sources if source.status != before.get(source.name)]
 
     def note_death(self) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import zmq
 from pydantic import ValidationError
 
+from services.shard.again import Again
 from services.shard.content import ContentReader
 from services.shard.favorites import NONE, Favorites
 from services.shard.progress import Progress
@@ -21,7 +22,7 @@ from services.shard.worker import Worker
 from shared.batch import EventBatch
 from shared.errors import EXIT_INTERNAL, EXIT_OK, UserError
 from shared.lanes import LaneGoneError, LaneReceiver, Received
-from shared.metrics import Stats, serve
+from shared.metrics import GAUGES, Stats, serve
 from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
@@ -52,7 +53,7 @@ class Shard:
         self.control.connect(self.bus.requests)
         self.coordinator = ""
         self.seq = 0
-        self.progress = Progress()
+        self.progress, self.again = Progress(), Again(GAUGES["shard"])
         self.told = Progress().taken  # of it, what the coordinator was told last
         self.lines = 0
         self.ended = False
@@ -78,6 +79,7 @@ class Shard:
             answer, _ = reply
             if answer.error is None:
                 self.progress.follow(answer.result)
+                self.again.follow(answer.result)
                 self._start(int(answer.result["index"]), int(answer.result["shards"]))
                 self.coordinator = str(answer.result["coordinator"])
                 return True
@@ -118,6 +120,8 @@ class Shard:
         self.events.connect(self.bus.events)
         depth = max(2, self.settings.worker_queue_depth // self.settings.batch_size)
         self.lanes = LaneReceiver(self.context, self.bus, index, depth)
+        if self.again.waits:
+            self.lanes.wait(self.instance)
         self.asked = open_socket(self.context, zmq.ROUTER, 1024)
         self.asked.bind(self.bus.shard_requests(index))
         serve(self.settings.metrics_listen, Stats("shard", self.stats).registry)
@@ -141,10 +145,25 @@ class Shard:
                 return
             if batch is None:
                 return
-            if self.progress.begin(batch.header):
-                self._take(batch)
-                self.progress.finish()
+            self._receive(batch)
             self.lanes.done(batch)
+
+    def _receive(self, batch: Received) -> None:
+        header = batch.header
+        if header.refed:
+            self.lanes.wait("")
+            self.again.waits = False
+            if header.kind == "tick":  # it only says that it begins
+                return
+            with self.again.fed(header, self.worker.stats):
+                self.snapshot = True
+                self._take(batch)
+                self.snapshot = False
+        elif self.again.stands_back(header):
+            self.progress.lose(header)
+        elif self.progress.begin(header):
+            self._take(batch)
+            self.progress.finish()
 
     def _take(self, batch: Received) -> None:
         if batch.header.kind == "end":
@@ -166,7 +185,8 @@ class Shard:
 
     def stats(self) -> dict[str, int]:
         """Totals and gauges, by their metric names."""
-        return self.worker.stats() | self.progress.stats() | {"lines_told": self.lines}
+        own = self.again.once(self.worker.stats())
+        return own | self.progress.stats() | {"lines_told": self.lines}
 
     def _header(self, kind: Literal["events", "end"], told: EventBatch = NOTHING) -> bytes:
         self.told = self.progress.taken
@@ -235,6 +255,7 @@ class Shard:
         return unpack(Reply, head, "coordinator"), columns
 
     def _heartbeat(self) -> None:
+        self.lanes.pay()
         if self.told != self.progress.taken and self.events.poll(0, zmq.POLLOUT):
             self._send(self._header("events"), [])  # packets of which there was nothing to tell
         args: dict[str, object] = {

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from services.shard.content import ContentReader, Extents
 from services.shard.kernels import state as s
 from services.shard.messages import MessageReader
+from shared.columns import STARTED
 from shared.schema import ConversationQuery, Reply
 
 BYTES_MAX = 1 << 20  # of one reply
@@ -100,7 +101,8 @@ class Conversations:
         self.content, self.messages = content, messages
 
     def answer(self, args: dict[str, Any]) -> tuple[Reply, list[bytes]]:
-        """`end`: these are the last turns there are now. `after`: where to go on."""
+        """`end`: these are the last turns there are now. `after`: where to go on. `first_seqs`: TCP
+        sequence numbers of logical offset 0."""
         query = ConversationQuery.model_validate(args)
         self.content.check(query.row, query.stream_id)
         page, end = self._page(query)
@@ -114,9 +116,20 @@ class Conversations:
             "turns": [turn.row() for turn in page.turns],
             "after": page.after,
             "end": end,
+            "first_seqs": self._first_seqs(query.row),
             "messages": told.rows.size,
         }
         return Reply(result=result), [octets, told.rows.tobytes(), told.text]
+
+    def _first_seqs(self, row: int) -> list[int]:
+        result = []
+        for side in (0, 1):
+            direction = self.content.tables.dirs[2 * row + side]
+            started = int(direction["next_seq"]) - int(direction["offset"])
+            silent = int(direction["isn"]) + 1
+            first = started if direction["marks"] & STARTED else silent
+            result.append(first & 0xFFFFFFFF)
+        return result
 
     def _page(self, query: ConversationQuery) -> tuple[Page, bool]:
         """The turns, and whether nothing is left behind them."""

@@ -19,7 +19,8 @@ from shared.schema import SCHEMA_VERSION, Reply, Request, unpack
 
 HEALTH_FIELDS = [
     "status", "run_status", "services", "sources", "ledger", "shards", "totals", "rates", "drops",
-    "queues", "budgets", "latest_cursor",
+    "queues",
+    "budgets", "latest_cursor",
 ]  # fmt: skip
 
 
@@ -35,7 +36,14 @@ class Peer:
         merger = Merger(self.inventory, shards, [], self.team)
         health = Health(self.inventory, shards, sources, merger, self.deltas, [])
         self.requests = Requests(
-            "c1", self.inventory, shards, health, self.deltas, lambda: self.now, self.team
+            "c1",
+            self.inventory,
+            shards,
+            health,
+            self.deltas,
+            lambda: self.now,
+            self.team,
+            lambda: b"a_metric 1\n",
         )
 
     def ask(self, op: str, **args: Any) -> tuple[dict[str, Any], list[bytes]]:
@@ -65,6 +73,7 @@ def test_a_shard_registers_beats_and_shows(peer: Peer) -> None:
     assert result == {"index": 0, "shards": 2, "coordinator": "c1"} | taken
     topology, _ = peer.ask("topology")
     assert topology["expected"] == 2
+    assert topology["capture"] == {"age_ms": int(peer.now * 1000), "ended": False}
     assert [shard["ready"] for shard in topology["shards"]] == [False]
     peer.now = 1.0
     beat, _ = peer.ask("heartbeat", shard=0, instance="x", seq=0)
@@ -252,3 +261,7 @@ def test_no_arguments_are_a_fault(op: str, args: dict[str, Any]) -> None:
     reply, _ = Peer().reply(msgpack.packb({"v": SCHEMA_VERSION, "op": op, "args": args}))
     refusals = ("bad_value", "bad_request", "taken", "not_found", "bad_pattern")
     assert reply.error is None or reply.error.code in refusals
+
+
+def test_metrics_are_asked_for_like_all_else(peer: Peer) -> None:
+    assert peer.ask("metrics") == ({}, [b"a_metric 1\n"])
