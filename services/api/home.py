@@ -1,7 +1,8 @@
 """`/`: the browser UI as `make ui` built it, or a page that says where the API is.
 
 A build is an index, whose name stays, and files in `assets`, whose names change with what is in
-them: so the index is asked for again each time, and the others never. None of it needs the token:
+them: so the index is asked for again each time, and the others never; the icon, whose name stays as
+well, once a day. None of it needs the token:
 the page itself asks for that.
 """
 
@@ -15,6 +16,7 @@ STATIC = Path(__file__).parent / "static"
 PLAIN = STATIC / "index.html"
 BUILT = STATIC / "ui"
 AGAIN = "no-cache"  # may be kept, but not used without asking
+A_DAY = "public, max-age=86400"  # a browser wants it anew for each address of the page
 FOR_EVER = "public, max-age=31536000, immutable"
 # The machine has no say in what a browser takes a file for.
 TYPES = {
@@ -38,7 +40,7 @@ async def get_home() -> Response:
 
 @router.get("/icon.svg", include_in_schema=False)
 async def get_icon() -> Response:
-    return _response(_named(BUILT, "icon.svg"), AGAIN)
+    return _response(_named(BUILT, "icon.svg"), A_DAY)
 
 
 @router.get("/assets/{name}", include_in_schema=False)

@@ -84,7 +84,7 @@ def open_tab(browser: Browser) -> Iterator[Open]:
     def open_one(
         site: Served, *, options: dict[str, Any] | None = None, load: bool = True, **view: Any
     ) -> Tab:
-        context = browser.new_context(viewport=SIZE, **(options or {}))
+        context = browser.new_context(**{"viewport": SIZE, **(options or {})})
         tab = Tab(context, f"http://127.0.0.1:{site.port}")
         tabs.append(tab)
         return tab.open(**view) if load else tab

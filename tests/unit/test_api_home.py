@@ -78,7 +78,7 @@ def ask(path: str, method: str = "GET", host: str = "127.0.0.1") -> Answer:
     [
         ("/", "index.html", "text/html; charset=utf-8", "no-cache"),
         ("/?svc=http&token=x", "index.html", "text/html; charset=utf-8", "no-cache"),
-        ("/icon.svg", "icon.svg", "image/svg+xml", "no-cache"),
+        ("/icon.svg", "icon.svg", "image/svg+xml", "public, max-age=86400"),
         ("/assets/index-B1d.js", "assets/index-B1d.js", "text/javascript; charset=utf-8", ""),
         ("/assets/index-C2e.css", "assets/index-C2e.css", "text/css; charset=utf-8", ""),
         ("/assets/data.bin", "assets/data.bin", "application/octet-stream", ""),

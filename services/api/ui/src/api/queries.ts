@@ -3,44 +3,15 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 
 import type { HealthDocument } from "../status/health";
-import { request, type Params, type Schemas, type Stream } from "./client";
+import { request, type Params, type Schemas, type StreamPage } from "./client";
 import { keys } from "./keys";
 import type { StreamParams } from "../view/filter";
 
 /** A filter, and a search of content whose hits a stream must have. */
 export type ListParams = StreamParams & { search?: string };
 
-export type Numbered = Stream & { number: number };
-export interface NumberedPage {
-  streams: Numbered[];
-  total: number;
-  hidden: number;
-  before: number;
-}
-
-export interface Facets {
-  total: number;
-  hidden: number;
-  favorites: number;
-  services: { name: string; count: number; spark: number[] }[];
-  protocols: { name: string; count: number }[];
-  statuses: { name: string; count: number }[];
-  content_kinds: { name: string; count: number }[];
-  patterns: { pattern_id: number; streams: number }[];
-  tags: { tag: string; streams: number }[];
-}
-
-export interface Buckets {
-  start_us: number;
-  bucket_us: number;
-  streams: number[];
-  bytes: number[];
-  /** Streams that began before all buckets. */
-  earlier?: number;
-  /** Streams with a match. */
-  matches: { pattern_id: number; counts: number[] }[];
-}
-
+export type Facets = Schemas["Facets"];
+export type Timeline = Schemas["Timeline"];
 export type Profile = Schemas["KnownProfile"];
 
 const DAY_STALE_MS = 60_000;
@@ -83,7 +54,7 @@ export const timelineQuery = (params: ListParams, buckets: number) =>
   queryOptions({
     queryKey: [...keys.timeline(params), buckets],
     queryFn: ({ signal }) =>
-      request<Buckets>("/api/streams/timeline", {
+      request<Timeline>("/api/streams/timeline", {
         params: { ...(params as Params), buckets },
         signal,
       }),
@@ -96,7 +67,7 @@ export const dayQuery = () =>
     queryKey: keys.day,
     queryFn: async ({ signal }) => {
       const params = { limit: 1, include_hidden: true };
-      const page = await request<NumberedPage>("/api/streams", { params, signal });
+      const page = await request<StreamPage>("/api/streams", { params, signal });
       return page.streams[0]?.first_seen_us ?? null;
     },
     staleTime: DAY_STALE_MS,

@@ -1,6 +1,7 @@
 /** How far a search of content is. */
 
 import { formatCount } from "../format/numbers";
+import { visibleLine } from "../format/visible";
 import { cancelSearch, type SearchProgress } from "../view/contentSearch";
 
 interface Props {
@@ -18,7 +19,7 @@ export function SearchState({ id, progress, lost, drop }: Props) {
     <span className="search-state">
       <span
         role="status"
-        title={progress?.trouble.join("\n")}
+        title={progress?.trouble.map(visibleLine).join("\n")}
         data-trouble={isTroubled(progress, lost)}
       >
         {wordsOf(progress, lost)}

@@ -19,6 +19,19 @@ export function Badges({ row, patterns }: { row: Row; patterns: PatternsById }) 
           ⚠ gap
         </span>
       )}
+      {row.silent !== null && (
+        <span className="badge warning" title={`no packet of the ${row.silent} was captured`}>
+          ⚠ one-sided
+        </span>
+      )}
+      {row.conflicts > 0 && (
+        <span
+          className="badge warning"
+          title={`${formatCount(row.conflicts)} retransmissions differ from what came first`}
+        >
+          ⚠ differs
+        </span>
+      )}
       {encrypted && <span className="badge">TLS</span>}
       {row.status !== "closed" && <span className="badge muted">{row.status}</span>}
       {row.tags.map((tag) => (

@@ -2,9 +2,8 @@
 
 import { useQueries } from "@tanstack/react-query";
 
-import { request } from "../api/client";
+import { request, type StreamPage } from "../api/client";
 import { keys } from "../api/keys";
-import type { NumberedPage } from "../api/queries";
 import { formatCount } from "../format/numbers";
 import { parseFilter, splitTerms, withTerm } from "../view/filter";
 import { dropTerm } from "../view/terms";
@@ -28,7 +27,7 @@ export function NoHits({ listed, hidden }: { listed: Listed; hidden: number }) {
       queryKey: [...keys.streams, "total", params],
       queryFn: async ({ signal }: { signal: AbortSignal }) => {
         const asked = { ...params, limit: 1 };
-        return (await request<NumberedPage>("/api/streams", { params: asked, signal })).total;
+        return (await request<StreamPage>("/api/streams", { params: asked, signal })).total;
       },
     })),
   });

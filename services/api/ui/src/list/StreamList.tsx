@@ -1,14 +1,15 @@
 /** The streams that pass the filter, as a grid of which only what is seen is drawn. */
 
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState, type MouseEvent } from "react";
 
 import { useStreamActions } from "../actions/useStreamActions";
 import { patternsQuery } from "../api/queries";
 import { formatCount } from "../format/numbers";
+import { expectConversation } from "../inspector/conversation/useConversation";
 import { flow, useFlow } from "../view/flow";
 import { useFilter } from "../view/useFilter";
-import { go, useView } from "../view/useView";
+import { currentView, go, useView } from "../view/useView";
 import { ListFooter } from "./ListFooter";
 import { ListState } from "./ListState";
 import { ReconnectLine } from "./ReconnectLine";
@@ -58,13 +59,24 @@ export function StreamList() {
   const patterns = useQuery(patternsQuery()).data?.patterns;
   const byId = useMemo(() => new Map(patterns?.map((each) => [each.id, each])), [patterns]);
 
-  const clicked = (event: MouseEvent<HTMLElement>) => {
+  const client = useQueryClient();
+  /** The row under the pointer, and whether it is on its star. */
+  const pointedAt = (event: MouseEvent<HTMLElement>) => {
     const target = event.target as Element;
     const index = target.closest<HTMLElement>("[data-index]")?.dataset["index"];
     const row = index === undefined ? undefined : rows.at(Number(index));
-    if (row === undefined) return;
-    if (target.closest("[data-star]") !== null) void toggleFavorite(row);
-    else selectStream(row.stream_id_hex);
+    return row && { row, starred: target.closest("[data-star]") !== null };
+  };
+  const pressed = (event: MouseEvent<HTMLElement>) => {
+    const found = pointedAt(event);
+    if (found?.starred === false && currentView().tab === "conversation")
+      expectConversation(client, found.row.stream_id_hex);
+  };
+  const clicked = (event: MouseEvent<HTMLElement>) => {
+    const found = pointedAt(event);
+    if (found === undefined) return;
+    if (found.starred) void toggleFavorite(found.row);
+    else selectStream(found.row.stream_id_hex);
   };
 
   const fresh = rows.counts?.fresh ?? 0;
@@ -91,6 +103,7 @@ export function StreamList() {
         aria-busy={rows.counts === null}
         tabIndex={rows.count === 0 ? 0 : -1}
         onFocus={(event) => event.target === event.currentTarget && focusRow(event.target)}
+        onPointerDown={pressed}
         onClick={clicked}
       >
         <Head order={order} />

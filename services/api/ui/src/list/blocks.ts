@@ -5,9 +5,9 @@
 
 import { queryOptions, type QueryClient } from "@tanstack/react-query";
 
-import { request, type Params } from "../api/client";
+import { request, type Params, type StreamPage } from "../api/client";
 import { keys } from "../api/keys";
-import type { ListParams, NumberedPage } from "../api/queries";
+import type { ListParams } from "../api/queries";
 import type { View } from "../view/view";
 import { toRow, type Row } from "./row";
 
@@ -46,7 +46,7 @@ export function blockQuery(listed: Listed, anchor: number | null, block: number)
     queryFn: async ({ signal }): Promise<Block> => {
       const place = { order: listed.order, cursor: anchor, offset, limit: BLOCK_ROWS };
       const params = { ...(listed.params as Params), ...place };
-      const page = await request<NumberedPage>("/api/streams", { params, signal });
+      const page = await request<StreamPage>("/api/streams", { params, signal });
       return {
         rows: page.streams.map(toRow),
         total: page.total,

@@ -2,9 +2,8 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 
-import { request, type Params } from "../api/client";
+import { request, type Params, type StreamPage } from "../api/client";
 import { keys } from "../api/keys";
-import type { NumberedPage } from "../api/queries";
 import { useCommands } from "../keys/useCommands";
 import { sentenceOf, useSay } from "../notices/NoticeProvider";
 import { flow } from "../view/flow";
@@ -69,7 +68,7 @@ async function nextWithMatch(
   const cursor = (index === null ? undefined : rows.at(index)?.number) ?? standing?.number;
   const asked = { ...(params as Params), order, cursor, only_matched: true, limit: 1 };
   try {
-    const page = await request<NumberedPage>("/api/streams", { params: asked });
+    const page = await request<StreamPage>("/api/streams", { params: asked });
     const next = page.streams[0];
     if (next === undefined) say("no further stream of this list has a match");
     else selectStream(next.stream_id_hex);

@@ -2,9 +2,8 @@
 
 import { queryOptions, useQuery } from "@tanstack/react-query";
 
-import { request, type Params } from "../api/client";
+import { request, type Params, type Stream, type StreamPage } from "../api/client";
 import { keys } from "../api/keys";
-import type { Numbered, NumberedPage } from "../api/queries";
 import { useStaleTime } from "../view/flow";
 import type { Listed } from "./blocks";
 
@@ -18,11 +17,11 @@ function placeQuery({ params, order }: Listed, id: string) {
   return queryOptions({
     queryKey: [...keys.streams, "place", params, order, id],
     queryFn: async ({ signal }): Promise<Standing> => {
-      const { number } = await request<Numbered>(`/api/streams/${id}`, { signal });
+      const { number } = await request<Stream>(`/api/streams/${id}`, { signal });
       const cursor = order === "newest" ? number + 1 : number - 1;
       const from = cursor < 0 ? {} : { cursor };
       const asked = { ...(params as Params), order, ...from, limit: 1 };
-      const page = await request<NumberedPage>("/api/streams", { params: asked, signal });
+      const page = await request<StreamPage>("/api/streams", { params: asked, signal });
       const passes = page.streams[0]?.stream_id_hex === id;
       return { number, place: passes ? page.before : null };
     },

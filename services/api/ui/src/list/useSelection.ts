@@ -1,7 +1,9 @@
 /** The selected stream in the list: where it is, and how the keys move it. */
 
+import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 
+import { expectConversation } from "../inspector/conversation/useConversation";
 import { flow } from "../view/flow";
 import { currentView, go, useView } from "../view/useView";
 import { EMPTY } from "../view/view";
@@ -41,7 +43,8 @@ export function useSelection(
   rows: Rows,
   win: RowWindow,
 ): Selection {
-  const { stream } = useView();
+  const client = useQueryClient();
+  const { stream, tab } = useView();
   const found = stream === null ? null : rows.indexOf(stream);
   const asked = ready && found === null && rows.counts !== null;
   const standing = usePlace(listed, stream, asked);
@@ -81,10 +84,13 @@ export function useSelection(
       const row = rows.at(bounded);
       setWanted(row === undefined ? { list: rows.list, index: bounded } : null);
       reveal(bounded);
-      if (row !== undefined) selectStream(row.stream_id_hex);
-      else flow.stay();
+      if (row === undefined) flow.stay();
+      else {
+        if (tab === "conversation") expectConversation(client, row.stream_id_hex);
+        selectStream(row.stream_id_hex);
+      }
     },
-    [rows, reveal],
+    [rows, reveal, tab, client],
   );
   const from = wanted?.list === rows.list && wantedId === null ? wanted.index : inside;
   return {

@@ -2,6 +2,7 @@
 
 import { useState, type KeyboardEvent, type SubmitEvent } from "react";
 
+import { visibleLine } from "../format/visible";
 import { prefs, usePrefs } from "../view/prefs";
 import { go, useView } from "../view/useView";
 import { Pick, Section } from "./Section";
@@ -61,13 +62,13 @@ export function Saved() {
           <Pick
             picked={text !== "" && each.q === text}
             pick={() => go({ q: each.q === text ? "" : each.q })}
-            title={each.q}
-            name={each.name}
+            title={visibleLine(each.q)}
+            name={visibleLine(each.name)}
           />
           <button
             type="button"
             className="plain switch"
-            aria-label={`forget ${each.name}`}
+            aria-label={`forget ${visibleLine(each.name)}`}
             onClick={() => drop(each.name)}
           >
             ×

@@ -46,13 +46,14 @@ export function Services({ params, ready }: { params: ListParams; ready: boolean
   );
 }
 
-type Service = Facets["services"][number];
+/** One that is picked is named even where no stream has it: it may be none that is known. */
+type Service = Omit<Facets["services"][number], "name"> & { name: string };
 
 /** Services keep their places while the page is open: their keys must not change under a finger. */
 function useStable(services: readonly Service[] | undefined): Service[] {
   const [places, setPlaces] = useState<readonly string[]>([]);
   const ordered = inOrder(services?.map(({ name }) => name) ?? [], places);
   if (ordered.length !== places.length) setPlaces(ordered);
-  const found = new Map(services?.map((each) => [each.name, each]));
+  const found = new Map<string, Service>(services?.map((each) => [each.name, each]));
   return ordered.map((name) => found.get(name) ?? { name, count: 0, spark: [] });
 }

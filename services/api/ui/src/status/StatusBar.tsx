@@ -34,7 +34,7 @@ function Item({ figure: { id, text, means, trouble } }: { figure: Figure }) {
       <button
         type="button"
         className={trouble ? "plain warning" : "plain"}
-        title={means}
+        title={visibleLine(means)}
         onClick={open}
       >
         {trouble && <span aria-hidden="true">⚠ </span>}

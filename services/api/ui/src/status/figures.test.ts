@@ -103,6 +103,19 @@ describe("the status bar", () => {
     expect(troubled({ shards, status: "degraded" })).toEqual(["run", "shards"]);
   });
 
+  it("says at once what is missing of streams, and of files", () => {
+    const totals = { ...HEALTH.totals, gaps: 2, gap_bytes: 1460 };
+    expect(texts({ totals })["gaps"]).toBe("gaps 2 · 1.46 kB");
+    expect(texts({ sources: [{ ...SOURCE, damaged: 3 }] })["damage"]).toBe("damaged 3");
+    expect(troubled({ totals, sources: [{ ...SOURCE, damaged: 3 }] })).toEqual(["gaps", "damage"]);
+  });
+
+  it("says what a source waits for", () => {
+    const sources = [{ ...SOURCE, trouble: "10.0.0.1:57012 refuses; tried again in 4 s" }];
+    expect(texts({ sources })["run"]).toContain("a.pcap: 10.0.0.1:57012 refuses");
+    expect(troubled({ sources })).toEqual(["run"]);
+  });
+
   it("counts patterns that do not show everything", () => {
     const patterns = [
       pattern("flag", { over_limit: 4 }),

@@ -26,6 +26,8 @@ export function figuresOf(health: HealthDocument, patterns: readonly Pattern[]):
     runFigure(health),
     inFigure(health),
     dropFigure(health),
+    gapFigure(health),
+    damageFigure(health),
     lagFigure(health),
     queueFigure(health),
     contentFigure(health),
@@ -79,6 +81,22 @@ function dropFigure({ drops }: HealthDocument): Figure {
   const more = aside ? ` Left aside on purpose: ${aside}.` : "";
   if (!lost) return figure("drop", "drop 0", `Nothing was lost.${more}`);
   return figure("drop", `drop ${lost}`, `This was lost.${more}`, true);
+}
+
+/** Missing inside of streams: it was on the wire, and is not in the capture. */
+function gapFigure({ totals }: HealthDocument): Figure | null {
+  const { gaps, gap_bytes: octets } = { gaps: 0, gap_bytes: 0, ...totals };
+  if (gaps === 0) return null;
+  const text = `gaps ${formatShort(gaps)} · ${formatBytes(octets)}`;
+  return figure("gaps", text, "Bytes of streams that were sent and never captured.", true);
+}
+
+/** Of files: what is broken in them. */
+function damageFigure({ sources }: HealthDocument): Figure | null {
+  const damaged = sources.reduce((sum, source) => sum + source.damaged, 0);
+  if (damaged === 0) return null;
+  const means = "Places in the sources that could not be read.";
+  return figure("damage", `damaged ${formatShort(damaged)}`, means, true);
 }
 
 const LAG_TROUBLE_MS = 5000;

@@ -12,6 +12,13 @@ export interface SourceHealth {
   position: number;
   size: number;
   damaged: number;
+  /** Why it waits, or what it lacks now. */
+  trouble?: string;
+  /** Packets that a live source could not be given. */
+  dropped_kernel?: number;
+  dropped_interface?: number;
+  /** 0 = never. */
+  last_drop_us?: number;
   problems: { offset: number; reason: string }[];
 }
 
@@ -54,7 +61,8 @@ export function troublesOf(health: HealthDocument): string[] {
   const lost = health.shards.filter((shard) => shard.state === "lost");
   const told = health.troubles ?? lost.map(sentenceOfLost);
   const failed = health.sources.filter((source) => source.status === "failed");
-  const found = [...told, ...failed.map(sentenceOfFailed)];
+  const short = health.sources.filter(({ status, trouble }) => trouble && status !== "failed");
+  const found = [...told, ...failed.map(sentenceOfFailed), ...short.map(sentenceOfShort)];
   if (found.length === 0 && health.status !== "ok")
     return [`the run is ${health.status}; the log of the coordinator says why`];
   return found;
@@ -67,6 +75,15 @@ function sentenceOfLost({ index, pid, host }: ShardHealth): string {
 
 export function sentenceOfFailed({ name, problems }: SourceHealth): string {
   return `${name} could not be read: ${problems[0]?.reason ?? "no reason was given"}`;
+}
+
+function sentenceOfShort({ name, trouble }: SourceHealth): string {
+  return `${name}: ${trouble ?? ""}`;
+}
+
+/** Packets that were sent to a source and that it did not get. */
+export function droppedBy({ dropped_kernel, dropped_interface }: SourceHealth): number {
+  return (dropped_kernel ?? 0) + (dropped_interface ?? 0);
 }
 
 /** From 0 to 1, or null when there is no bound. */

@@ -5,7 +5,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 import type { Pattern } from "../api/client";
-import type { Buckets } from "../api/queries";
+import type { Timeline } from "../api/queries";
 import { formatBytes, formatCount, formatDateTime } from "../format/numbers";
 import { visibleLine } from "../format/visible";
 import { plotOptions, seriesOf } from "./plot";
@@ -14,7 +14,7 @@ import { sentenceAbout, type Range } from "./range";
 const HEIGHT_PX = 62;
 
 interface Props {
-  buckets: Buckets | null;
+  buckets: Timeline | null;
   patterns: readonly Pattern[];
   /** null: the whole run. */
   brushed: (range: Range | null) => void;
@@ -66,7 +66,7 @@ export function Chart({ buckets, patterns, brushed }: Props) {
   );
 }
 
-function wordsAt(buckets: Buckets, at: number, patterns: readonly Pattern[]): string {
+function wordsAt(buckets: Timeline, at: number, patterns: readonly Pattern[]): string {
   const names = new Map(patterns.map(({ id, name }) => [id, name]));
   const matches = buckets.matches
     .filter(({ counts }) => (counts[at] ?? 0) > 0)

@@ -1,12 +1,12 @@
 /** What the bars, the line and the dots are. The chart writes what is under the pointer here. */
 
 import type { Pattern } from "../api/client";
-import type { Buckets } from "../api/queries";
+import type { Timeline } from "../api/queries";
 import { formatBytes, formatCount, formatDuration } from "../format/numbers";
 import { visibleLine } from "../format/visible";
 
 interface Props {
-  buckets: Buckets | null;
+  buckets: Timeline | null;
   patterns: readonly Pattern[];
 }
 

@@ -3,25 +3,26 @@
 import uPlot from "uplot";
 
 import type { Pattern } from "../api/client";
-import type { Buckets } from "../api/queries";
+import type { Timeline } from "../api/queries";
 import type { Range } from "./range";
 
 const LANE_PX = 7;
 const LANES_MAX = 4; // patterns beyond share the last lane
 const AXIS_PX = 18;
 const BRUSH_MIN_PX = 4;
+const EDGE_PX = 28; // half of a label, which would be cut off
 
 interface Given {
   width: number;
   height: number;
-  read: () => { buckets: Buckets | null; patterns: readonly Pattern[] };
+  read: () => { buckets: Timeline | null; patterns: readonly Pattern[] };
   brushed: (range: Range | null) => void;
   /** The bucket under the pointer. */
   under: (bucket: number | null) => void;
 }
 
 /** Seconds, streams, bytes. A bucket is drawn at its middle. */
-export function seriesOf(buckets: Buckets | null): uPlot.AlignedData {
+export function seriesOf(buckets: Timeline | null): uPlot.AlignedData {
   if (buckets === null) return [[], [], []];
   const { start_us, bucket_us, streams, bytes } = buckets;
   return [streams.map((_, i) => (start_us + (i + 0.5) * bucket_us) / 1e6), streams, bytes];
@@ -31,7 +32,7 @@ export function plotOptions({ width, height, read, brushed, under }: Given): uPl
   return {
     width,
     height,
-    padding: [2, 0, 0, 0],
+    padding: [2, EDGE_PX, 0, EDGE_PX],
     legend: { show: false },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: {
@@ -102,7 +103,7 @@ function barsPath(): { paths?: uPlot.Series.PathBuilder } {
   return paths ? { paths } : {};
 }
 
-function ends(buckets: Buckets | null): [number, number] {
+function ends(buckets: Timeline | null): [number, number] {
   if (buckets === null) return [0, 1];
   const { start_us, bucket_us, streams } = buckets;
   return [start_us / 1e6, (start_us + bucket_us * streams.length) / 1e6];

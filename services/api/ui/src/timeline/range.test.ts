@@ -18,6 +18,7 @@ it("is told in a sentence", () => {
   const start_us = Date.UTC(2026, 10, 26, 9, 16, 4) * 1000;
   const buckets = {
     start_us,
+    earlier: 0,
     bucket_us: 1_000_000,
     streams: [1, 5, 0],
     bytes: [100, 2900, 0],

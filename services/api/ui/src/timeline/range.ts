@@ -1,7 +1,7 @@
 /** Time ranges: of what is shown, moved, widened; and what is in them, as a sentence. µs. */
 
 import type { Pattern } from "../api/client";
-import type { Buckets } from "../api/queries";
+import type { Timeline } from "../api/queries";
 import { formatBytes, formatCount, formatDateTime, formatDuration } from "../format/numbers";
 import { visibleLine } from "../format/visible";
 
@@ -12,7 +12,7 @@ export interface Range {
 
 const NARROWEST_US = 10;
 
-export function rangeOf({ start_us, bucket_us, streams }: Buckets): Range {
+export function rangeOf({ start_us, bucket_us, streams }: Timeline): Range {
   return { since: start_us, until: start_us + bucket_us * streams.length };
 }
 
@@ -45,7 +45,7 @@ function moved({ since, until }: Range, part: number): Range {
 
 /** What the picture shows, for who does not see it. */
 export function sentenceAbout(
-  buckets: Buckets | null,
+  buckets: Timeline | null,
   patterns: readonly Pick<Pattern, "id" | "name">[],
 ): string {
   if (buckets === null) return "nothing to show over time";

@@ -20,8 +20,8 @@ export interface View {
   /** The selected stream's id, 16 hex digits. */
   stream: string | null;
   tab: Tab;
-  /** A place in the stream: direction and logical offsets [at, at + len). */
-  dir: Direction;
+  /** A place in the stream: direction (null: the client's) and logical offsets [at, at + len). */
+  dir: Direction | null;
   at: number | null;
   len: number | null;
   mode: Mode;
@@ -41,7 +41,7 @@ export const EMPTY: View = {
   order: "newest",
   stream: null,
   tab: "conversation",
-  dir: "a_to_b",
+  dir: null,
   at: null,
   len: null,
   mode: "text",

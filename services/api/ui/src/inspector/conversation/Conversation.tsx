@@ -71,7 +71,7 @@ export function Conversation({ id, row }: { id: string; row: Row | undefined }) 
     if (atEnd) void more();
   }, [atEnd, more, talk]);
 
-  const currentIndex = at === null ? -1 : turnAt(turns, dir, at);
+  const currentIndex = dir === null || at === null ? -1 : turnAt(turns, dir, at);
   const firstInSight =
     items[inSight.find((each) => items[each.index]?.kind !== "end")?.index ?? -1];
   const current =

@@ -26,7 +26,7 @@ export function placesOf(
 /** The place `by` steps from the one that (direction, at) lies in; null at an end. */
 export function stepFrom(
   places: readonly Place[],
-  now: { direction: DirectionName; at: number | null },
+  now: { direction: DirectionName | null; at: number | null },
   by: 1 | -1,
 ): Place | null {
   const { at } = now;

@@ -30,7 +30,8 @@ export function useArrival(arrival: Arrival): boolean {
   // in another form turns are of other heights: the place would be out of sight
   const wanted = at === null ? null : [dir, at, len, mode, decoder].join(":");
   const arrived = useRef<string | null>(null);
-  const index = talk === undefined || at === null ? -1 : turnAt(talk.turns, dir, at);
+  const index =
+    talk === undefined || dir === null || at === null ? -1 : turnAt(talk.turns, dir, at);
   const missing = talk !== undefined && at !== null && index < 0;
   const lost = missing && (talk.ended || talk.pages >= PAGES_MAX);
 

@@ -3,26 +3,36 @@
  * has changed, it is read on from where it ended; nothing is read twice.
  */
 
-import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
+import { queryOptions, useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { useCallback, useRef, useState } from "react";
 
 import { request, type Schemas } from "../../api/client";
 import { keys } from "../../api/keys";
 import { join, NOTHING, type Talk } from "./turns";
 
-const TURNS_FIRST = 128; // of the first page, which somebody waits for
+/** Of the first page, which somebody waits for: a long turn comes in parts of 8 kB. */
+const TURNS_FIRST = 32;
 const TURNS = 512; // of one page
 const KEPT_MS = 60_000; // a page may be a megabyte
 const MODE = "raw"; // base64: only so offsets are exact
 
-export function useConversation(id: string) {
-  const client = useQueryClient();
-  const query = useQuery<Talk>({
+const queryOf = (client: QueryClient, id: string) =>
+  queryOptions<Talk>({
     queryKey: keys.conversation(id, MODE),
     queryFn: ({ signal }) => readOn(client, id, signal),
     structuralSharing: false,
     gcTime: KEPT_MS,
   });
+
+/** Begin to read it: it is about to be looked at, and the page takes a while to be drawn. */
+export function expectConversation(client: QueryClient, id: string): void {
+  // what goes wrong is told by who shows it
+  client.query(queryOf(client, id)).catch(() => undefined);
+}
+
+export function useConversation(id: string) {
+  const client = useQueryClient();
+  const query = useQuery(queryOf(client, id));
   const { more, failed } = useMore(client, id);
   return { ...query, more, moreFailed: failed };
 }

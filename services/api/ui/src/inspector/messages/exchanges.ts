@@ -88,7 +88,7 @@ function numberOf(value: unknown): number | null {
 /** The exchange whose messages a place is of: the last that begins at it or before; -1 = none. */
 export function exchangeAt(
   rows: readonly Exchange[],
-  direction: Message["direction"],
+  direction: Message["direction"] | null,
   at: number | null,
 ): number {
   if (at === null) return -1;

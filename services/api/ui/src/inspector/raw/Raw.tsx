@@ -26,7 +26,8 @@ const SIDES: readonly Side[] = ["client", "server"];
 
 export function Raw({ row }: { row: Row }) {
   const view = useView();
-  const { dir, at, mode, decoder } = view;
+  const { at, mode, decoder } = view;
+  const dir = view.dir ?? directionOf(row, "client");
   const start = Math.floor((at ?? 0) / WINDOW) * WINDOW;
   const { data, error, failureReason, isPlaceholderData, refetch } = useContent(row.stream_id_hex, {
     direction: dir,

@@ -1,8 +1,8 @@
 /** Where packets come from. */
 
-import { formatBytes, formatCount } from "../../format/numbers";
+import { formatBytes, formatCount, formatTime } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
-import { formatShare, shareOf, type SourceHealth } from "../../status/health";
+import { droppedBy, formatShare, shareOf, type SourceHealth } from "../../status/health";
 import { ShareBar } from "../ShareBar";
 
 export function Sources({ sources }: { sources: readonly SourceHealth[] }) {
@@ -27,6 +27,9 @@ export function Sources({ sources }: { sources: readonly SourceHealth[] }) {
               <th scope="col" className="number">
                 bytes
               </th>
+              <th scope="col" className="number">
+                dropped
+              </th>
               <th scope="col">could not be read</th>
             </tr>
           </thead>
@@ -42,7 +45,8 @@ export function Sources({ sources }: { sources: readonly SourceHealth[] }) {
 }
 
 function SourceRow({ source }: { source: SourceHealth }) {
-  const { name, kind, status, packets, bytes, damaged } = source;
+  const { name, kind, status, packets, bytes, damaged, trouble } = source;
+  const dropped = droppedBy(source);
   const share = shareOf(source.position, source.size);
   const problems = problemsOf(source);
   return (
@@ -54,6 +58,7 @@ function SourceRow({ source }: { source: SourceHealth }) {
       <td className={status === "failed" ? "warning" : ""}>
         {status === "failed" && "⚠ "}
         {status}
+        {trouble && <span className="warning">: {visibleLine(trouble)}</span>}
       </td>
       <td>
         {share !== null && (
@@ -65,6 +70,10 @@ function SourceRow({ source }: { source: SourceHealth }) {
       </td>
       <td className="number">{formatCount(packets)}</td>
       <td className="number">{formatBytes(bytes)}</td>
+      <td className={dropped > 0 ? "number warning" : "number muted"}>
+        {dropped > 0 ? `⚠ ${formatCount(dropped)}` : "0"}
+        {source.last_drop_us ? `, last at ${formatTime(source.last_drop_us)}` : ""}
+      </td>
       <td className={damaged > 0 ? "warning" : "muted"}>
         {damaged > 0 ? `⚠ ${formatCount(damaged)}: ${problems.join("; ")}` : "nothing"}
       </td>

@@ -4,10 +4,10 @@ import { useQuery } from "@tanstack/react-query";
 
 import { useLive } from "../../api/LiveProvider";
 import { healthQuery } from "../../api/queries";
-import { formatDateTime } from "../../format/numbers";
+import { formatCount, formatDateTime } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
 import { sentenceOf } from "../../notices/NoticeProvider";
-import { formatSums, sumsOf } from "../../status/drops";
+import { formatAmount, formatSums, sumsOf } from "../../status/drops";
 import { readShare } from "../../status/figures";
 import { formatShare, troublesOf, type HealthDocument } from "../../status/health";
 import { Bounds } from "./Bounds";
@@ -39,6 +39,14 @@ function Verdict({ health, connected }: { health: HealthDocument; connected: boo
   const troubles = troublesOf(health);
   const lost = formatSums(sumsOf(health.drops, true));
   if (lost) troubles.push(`lost: ${lost}; the reasons are below`);
+  const { gaps, gap_bytes: missing } = { gaps: 0, gap_bytes: 0, ...health.totals };
+  if (gaps > 0)
+    troubles.push(
+      `${formatAmount(missing, "bytes")} of streams were never captured, in ` +
+        `${formatCount(gaps)} ${gaps === 1 ? "gap" : "gaps"}`,
+    );
+  const damaged = health.sources.reduce((sum, source) => sum + source.damaged, 0);
+  if (damaged > 0) troubles.push(`${formatCount(damaged)} places of sources could not be read`);
   if (!connected) troubles.unshift("not connected: these are the last numbers that were heard");
   return (
     <section className="section verdict" aria-live="polite">
