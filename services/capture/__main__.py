@@ -167,7 +167,8 @@ class Capture:
     def _feed_again(self) -> None:
         """After the end of the input: a shard that was lost gets what is kept, and the end."""
         try:
-            self.refeeding.finish(says_end=self.ended)
+            if self.refeeding.finish(says_end=self.ended):
+                self._report("end" if self.ended else "report")
         except StoppedError:
             self.log.warning("stopped while a shard was fed again")
 

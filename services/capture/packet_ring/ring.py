@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ from services.capture.kernels.ring_pages import (
 from services.capture.packet_ring.segments import Page, Segments
 from services.capture.source import Batch
 from shared.columns import UNSUPPORTED_LINK
-from shared.packet_ring import ALIAS, ALIAS_ROW, KIND_BITS, Segment, segments
+from shared.packet_ring import ALIAS, ALIAS_ROW, KIND_BITS, Segment, input_hash, segments
 from shared.settings import Settings
 
 PAGES = 8
@@ -50,6 +51,20 @@ def open_ring(settings: Settings) -> "PacketRing | None":
     ring = PacketRing(folder, settings.packet_ring_bytes, keep)
     mark.write_text(str(folder))
     return ring
+
+
+class Numbers(Protocol):
+    """Numbers of a batch's packets in an input that is the same when it is read again."""
+
+    name: str
+
+    def upto(self, row: int) -> int:
+        """The number up to which everything is kept when the rows before `row` are."""
+        ...
+
+    def row_behind(self, number: int) -> int:
+        """The first row whose number is higher."""
+        ...
 
 
 class PacketRing:
@@ -76,13 +91,22 @@ class PacketRing:
 
     # ---------------------------------------------------------------------------- capture
     def take(
-        self, batch: Batch, packets: NDArray[np.void], joined: Sequence[Joined], known: int = 0
+        self,
+        batch: Batch,
+        packets: NDArray[np.void],
+        joined: Sequence[Joined],
+        numbers: Numbers | None = None,
     ) -> None:
-        """Keep a batch. packets: (n,) PACKET, what was decoded of it; known: how many of its first
-        packets are there already."""
+        """Keep a batch. packets: (n,) PACKET, what was decoded of it; numbers: of its input, if
+        that can be read again. What the process before kept of it is not kept twice."""
+        source = input_hash(numbers.name) if numbers else 0
+        seen = self.segments.seen.get(source) if source else None
+        known = numbers.row_behind(seen) if numbers and seen is not None else 0
         first = self.next_number - known
-        for link in self._links(batch, packets, known):
-            self._take(batch, packets, known, link, first)
+        links = self._links(batch, packets, known)
+        for link in links:
+            whole = numbers if link == links[-1] else None
+            self._take(batch, packets, known, link, first, whole)
         self._join(batch, [each for each in joined if each.row >= known], first)
         self.next_number += max(0, batch.records.size - known)
 
@@ -98,9 +122,15 @@ class PacketRing:
         return found
 
     def _take(
-        self, batch: Batch, packets: NDArray[np.void], at: int, link: int, first: int
+        self,
+        batch: Batch,
+        packets: NDArray[np.void],
+        at: int,
+        link: int,
+        first: int,
+        numbers: Numbers | None,
     ) -> None:
-        """Packets [at, …) of one link type."""
+        """Packets [at, …) of one link type. numbers: if all others are taken."""
         data, records = batch.data[: batch.used], batch.records
         told = np.zeros(PAGE_FIELDS, np.uint64)
         while at < records.size:
@@ -112,6 +142,8 @@ class PacketRing:
             at = fill_page(
                 data, records, packets, at, link, first, page.octets, page.flows, page.rows, told
             )
+            if numbers and numbers.name:
+                page.input, page.upto = input_hash(numbers.name), numbers.upto(at)
             self._hand_over(page, int(told[ROWS]), int(told[OCTETS]))
         self.left_out += int(told[TOO_LONG])
 
@@ -138,7 +170,7 @@ class PacketRing:
             self._behind = True
             return None
         self._behind = False
-        page.link = link
+        page.link, page.input = link, 0
         return page
 
     def _hand_over(self, page: Page, count: int, used: int) -> None:
@@ -147,9 +179,13 @@ class PacketRing:
 
     # ----------------------------------------------------------------------------- thread
     def _write(self) -> None:
-        while (page := self._full.get()) is not None:
-            self._append(page)
-            self._free.put(page)
+        try:
+            while (page := self._full.get()) is not None:
+                self._append(page)
+                self._free.put(page)
+        except BaseException:
+            self.trouble = "the packet ring has ended by a fault of its own; packets are not kept"
+            raise
 
     def _append(self, page: Page) -> None:
         packets = page.count if page.used else 0  # an alias is no packet
