@@ -31,7 +31,7 @@ def kill_shard(run: Served, index: int) -> Row:
     os.kill(shard["pid"], signal.SIGKILL)
     return run.wait_for(
         lambda health: (
-            health["shards"][index]["ready"] and health["shards"][index]["pid"] != shard["pid"]
+            health["status"] == "ok" and health["shards"][index]["pid"] not in (0, shard["pid"])
         )
     )
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from services.capture.kernels.ring_pages import (
     TOO_LONG,
     fill_page,
 )
+from services.capture.numbers import NO_NUMBERS, Numbering
 from services.capture.packet_ring.segments import Page, Segments
 from services.capture.source import Batch
 from shared.columns import UNSUPPORTED_LINK
@@ -46,25 +46,11 @@ def open_ring(settings: Settings) -> "PacketRing | None":
     """The ring that is asked for; it goes on with what a capture of this run left that died."""
     if not settings.packet_ring:
         return None
-    folder, mark = Path(settings.packet_ring).absolute(), Path(settings.run_dir) / RUN_MARK
-    keep = mark.is_file() and mark.read_text() == str(folder)
+    folder, mark = Path(settings.packet_ring), Path(settings.run_dir) / RUN_MARK
+    keep = mark.is_file() and mark.read_text() == str(folder.absolute())
     ring = PacketRing(folder, settings.packet_ring_bytes, keep)
-    mark.write_text(str(folder))
+    mark.write_text(str(folder.absolute()))
     return ring
-
-
-class Numbers(Protocol):
-    """Numbers of a batch's packets in an input that is the same when it is read again."""
-
-    name: str
-
-    def upto(self, row: int) -> int:
-        """The number up to which everything is kept when the rows before `row` are."""
-        ...
-
-    def row_behind(self, number: int) -> int:
-        """The first row whose number is higher."""
-        ...
 
 
 class PacketRing:
@@ -95,17 +81,17 @@ class PacketRing:
         batch: Batch,
         packets: NDArray[np.void],
         joined: Sequence[Joined],
-        numbers: Numbers | None = None,
+        numbers: Numbering = NO_NUMBERS,
     ) -> None:
         """Keep a batch. packets: (n,) PACKET, what was decoded of it; numbers: of its input, if
         that can be read again. What the process before kept of it is not kept twice."""
-        source = input_hash(numbers.name) if numbers else 0
+        source = input_hash(numbers.name)
         seen = self.segments.seen.get(source) if source else None
-        known = numbers.row_behind(seen) if numbers and seen is not None else 0
+        known = numbers.row_behind(seen) if seen is not None else 0
         first = self.next_number - known
         links = self._links(batch, packets, known)
         for link in links:
-            whole = numbers if link == links[-1] else None
+            whole = numbers if link == links[-1] else NO_NUMBERS
             self._take(batch, packets, known, link, first, whole)
         self._join(batch, [each for each in joined if each.row >= known], first)
         self.next_number += max(0, batch.records.size - known)
@@ -128,7 +114,7 @@ class PacketRing:
         at: int,
         link: int,
         first: int,
-        numbers: Numbers | None,
+        numbers: Numbering,
     ) -> None:
         """Packets [at, …) of one link type. numbers: if all others are taken."""
         data, records = batch.data[: batch.used], batch.records
@@ -142,7 +128,7 @@ class PacketRing:
             at = fill_page(
                 data, records, packets, at, link, first, page.octets, page.flows, page.rows, told
             )
-            if numbers and numbers.name:
+            if numbers.name:
                 page.input, page.upto = input_hash(numbers.name), numbers.upto(at)
             self._hand_over(page, int(told[ROWS]), int(told[OCTETS]))
         self.left_out += int(told[TOO_LONG])
