@@ -65,12 +65,14 @@ class Refeeding:
 
     def finish(self, says_end: bool = False) -> bool:
         """Feed all that wait until they have caught up; whether there was one. says_end: and then
-        tell them the end."""
+        tell them the end, which the lost ones were told."""
         self._begun = set(self._held)
         while self.step():
             pass
         for shard in self._begun if says_end else ():
+            self.router.lanes[shard].mark_refed(True)
             self.router.say_to(shard, "end")
+            self.router.lanes[shard].mark_refed(False)
         return bool(self._begun)
 
     def begin(self, shard: int, had: int) -> None:

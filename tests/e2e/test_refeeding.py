@@ -12,12 +12,19 @@ from tests import builders as b
 from tests.api_fakes import until
 from tests.e2e import traffic
 from tests.e2e.run import RUN_SECONDS, Row, Served, events_of, served
+from tests.e2e.test_restarts import PACKETS, PER_STREAM, SMALL, STREAMS, accounted
+from tests.e2e.test_restarts import frames as restless_frames
+
+pytestmark = pytest.mark.e2e
 
 RING = ("--packet-ring-bytes", str(16 << 20))
 
 
 def octets_of(run: Served, row: Row) -> Any:
-    return run.get(f"/api/streams/{row['stream_id_hex']}/export", format="json")["directions"]
+    """Both directions; None while the shard does not have the stream."""
+    path = f"/api/streams/{row['stream_id_hex']}/export"
+    response = run.client.get(path, params={"format": "json"})
+    return response.json()["directions"] if response.status_code == 200 else None
 
 
 def everything(run: Served) -> dict[str, tuple[Any, Any]]:
@@ -29,11 +36,13 @@ def kill_shard(run: Served, index: int) -> Row:
     """Health when another process has its place."""
     shard = run.get("/api/health")["shards"][index]
     os.kill(shard["pid"], signal.SIGKILL)
-    return run.wait_for(
-        lambda health: (
-            health["status"] == "ok" and health["shards"][index]["pid"] not in (0, shard["pid"])
-        )
-    )
+    gone = (0, shard["pid"])
+
+    def is_back(health: Row) -> bool:
+        now = health["shards"][index]
+        return now["state"] in ("ready", "ended") and now["pid"] not in gone
+
+    return run.wait_for(is_back)
 
 
 def test_after_the_end_nothing_is_missing(tmp_path: Path) -> None:
@@ -98,3 +107,30 @@ def test_in_the_middle_of_a_run_streams_go_on(tmp_path: Path, inline: bool) -> N
     kinds = [event["event"] for event in events_of(tmp_path / "events.jsonl")]
     assert kinds.count("stream_close") == len(ports)
     assert kinds.count("stream_open") == len(ports)
+
+
+def test_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
+    """Every stream is whole in the end, and every packet accounted for once."""
+    times = (traffic.START_NS + i * traffic.STEP_NS for i in range(PACKETS))
+    (tmp_path / "restless.pcap").write_bytes(
+        b.pcap_bytes(zip(times, restless_frames(), strict=True), nanos=True)
+    )
+    where = ("--pcap", "restless.pcap", "--workers", "2", "--packet-ring", "ring", *RING)
+    with served(*where, "--output", "out.jsonl", folder=tmp_path, env=SMALL) as run:
+        other = run.get("/api/health")["shards"][1]["pid"]
+        os.kill(other, signal.SIGSTOP)  # so that capture waits in the middle of the file
+        run.wait_for(lambda health: health["totals"]["packets"] > 0)
+        kill_shard(run, 0)
+        os.kill(other, signal.SIGCONT)
+        health = run.wait_ended()
+        assert accounted(health) == PACKETS
+        assert health["totals"]["refed_packets"] > 0
+        assert health["totals"]["not_refed_packets"] == 0
+        assert health["drops"]["dropped_refeed"] == 0
+        rows = run.rows()
+        assert len(rows) == STREAMS
+        assert {row["packets"] for row in rows} == {PER_STREAM}
+        for row in rows[:: STREAMS // 10]:
+            said = [side["segments"] for side in octets_of(run, row).values() if side["segments"]]
+            assert [(each["start"], each["end"]) for each in said[0]] == [(0, 9 * PER_STREAM)]
+        assert run.stop() == 0
