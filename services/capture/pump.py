@@ -1,11 +1,15 @@
 """One packet's way through capture: read, filter, decode, put fragments together, keep, route."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.capture.fragments import Joined, Reassembler, reassemble
+from services.capture.numbers import NO_NUMBERS
 from services.capture.packet_ring.ring import PacketRing
 from services.capture.source import Batch
 from shared.columns import DECODE_STATUSES, FRAGMENT_HELD, PACKET
@@ -23,6 +27,7 @@ class Pump:
 
     def __init__(self, sink: Sink, ring: PacketRing | None = None) -> None:
         self.sink, self.ring = sink, ring
+        self.numbers = NO_NUMBERS  # of the packets that are taken next
         self.reassembler = Reassembler()
         self.counts = np.zeros(len(DECODE_STATUSES), np.uint64)
         self.packets = 0
@@ -44,10 +49,19 @@ class Pump:
                 data, batch.used, batch.records, rows, self.reassembler, self.counts, joined
             )
         if self.ring is not None:
-            self.ring.take(batch, rows, joined)
+            self.ring.take(batch, rows, joined, self.numbers)
         self.packets += batch.records.size
         self.bytes += int(batch.records["wirelen"].sum(dtype=np.uint64))
         self.sink.route(rows, data)
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """What is taken inside was counted before."""
+        counts, packets, octets = self.counts.copy(), self.packets, self.bytes
+        fragments = replace(self.reassembler.counters)
+        yield
+        self.counts[:], self.packets, self.bytes = counts, packets, octets
+        self.reassembler.counters = fragments
 
     def stats(self) -> dict[str, int]:
         """Totals by their metric names."""

@@ -1,13 +1,14 @@
 """Packets to shards: a flow always to the same one, in order, no faster than it takes them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.capture.kernels.route import gather
+from services.capture.numbers import NO_NUMBERS, Numbering
 from shared.columns import PARSED
 from shared.lanes import LaneSender
 
@@ -24,10 +25,20 @@ class Router:
     """One open batch a lane.
 
     should_stop is asked while a full lane is waited for; `StoppedError` is raised when it says so.
+    seen: what each shard has of each input already; that is not sent. numbers: of the packets that
+    are routed next. A batch has packets of one input.
     """
 
-    def __init__(self, lanes: list[LaneSender], should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        lanes: list[LaneSender],
+        should_stop: Callable[[], bool],
+        seen: Sequence[Mapping[str, int]] = (),
+    ) -> None:
         self.lanes, self.should_stop = lanes, should_stop
+        self._seen = seen or [{} for _ in lanes]
+        self.numbers = NO_NUMBERS
+        self._upto: tuple[str, int] = ("", 0)
         self._open: list[int | None] = [None] * len(lanes)
         self._fill = [np.zeros(2, np.uint64) for _ in lanes]
         self.held: dict[int, int] = {}  # shards that get older packets now, and the time of those
@@ -38,19 +49,32 @@ class Router:
 
     def route(self, packets: NDArray[np.void], data: NDArray[np.uint8]) -> None:
         """Copy PACKET rows and payload into the batches of their shards; full ones are sent."""
+        numbers = self.numbers
+        if numbers.name != self._upto[0]:
+            self.flush()
         for shard in range(len(self.lanes)):
+            seen = self._seen[shard].get(numbers.name, -1)
+            at = 0 if seen < 0 else numbers.row_behind(seen)
             if shard in self.held:
-                self.passed_over[shard] += count_of(packets, shard, len(self.lanes))
+                self.passed_over[shard] += count_of(packets[at:], shard, len(self.lanes))
             else:
-                self.route_to(shard, packets, data)
+                self.route_to(shard, packets, data, at, numbers)
+        self._upto = numbers.name, numbers.upto(packets.size) if numbers.name else 0
         if packets.size:
             # the last packet's time, not the latest: one wrong clock must not make all flows idle
             self.now_ns = int(packets["ts_ns"][-1])
 
-    def route_to(self, shard: int, packets: NDArray[np.void], data: NDArray[np.uint8]) -> None:
-        """The same for one shard alone."""
-        lane, at = self.lanes[shard], 0
-        while True:
+    def route_to(
+        self,
+        shard: int,
+        packets: NDArray[np.void],
+        data: NDArray[np.uint8],
+        at: int = 0,
+        numbers: Numbering = NO_NUMBERS,
+    ) -> None:
+        """The same for one shard alone, from a row on."""
+        lane = self.lanes[shard]
+        while at < packets.size:
             slot = lane.slots[self._slot(shard)]
             at = gather(
                 packets, at, data, shard, len(self.lanes), slot.rows, slot.payload,
@@ -58,6 +82,8 @@ class Router:
             )  # fmt: skip
             if at >= packets.size:
                 return
+            if shard not in self.held:
+                self._upto = numbers.name, numbers.upto(at) if numbers.name else 0
             self._send(shard)
 
     def hold(self, shard: int) -> None:
@@ -108,8 +134,9 @@ class Router:
         index, fill = self._slot(shard), self._fill[shard]
         lane = self.lanes[shard]
         rows, octets = int(fill[0]), int(fill[1])
-        now_ns = self.held.get(shard, self.now_ns)
-        self._until(lambda: lane.send(index, rows, octets, now_ns, WAIT_MS) or None)
+        is_held = shard in self.held  # what it gets is not what is read now
+        now_ns, upto = (self.held[shard], ("", 0)) if is_held else (self.now_ns, self._upto)
+        self._until(lambda: lane.send(index, rows, octets, now_ns, WAIT_MS, upto) or None)
         self._open[shard] = None
         fill[:] = 0
         self.batches += 1

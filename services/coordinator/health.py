@@ -43,6 +43,7 @@ DECODE_DROPS = tuple(
 )
 CAPTURE_DROPS_PREFIX = "dropped_"  # by kernel, interface or queue, as the source names them
 RING_LEFT_OUT = "packet_ring_left_out"  # analysed, but not kept
+REFED = ("refed_packets", "not_refed_packets")  # to shards in the place of lost ones
 RING_BUDGET = ("packet_ring_bytes", "packet_ring_bytes_max")
 
 
@@ -150,6 +151,7 @@ class Health:
             "packets": sources.total("packets") or shards.total("packets"),
             "bytes": sources.total("bytes") or shards.total("bytes"),
             "filtered": sources.total("filtered"),
+            **{name: sources.total(name) for name in REFED if name in sources.stats},
             "streams": self._streams(),
             "events": self.merger.events,
             **{name: shards.total(name) for name in SHARD_TOTALS},

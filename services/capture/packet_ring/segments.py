@@ -62,7 +62,7 @@ class Page:
         self.link = 0
         self.count = 0  # rows in use
         self.used = 0  # octets in use
-        self.packets = 0  # rows that are no alias
+        self.input, self.upto = 0, 0  # see HEADER
 
 
 class OpenSegment:
@@ -112,15 +112,19 @@ class OpenSegment:
         if not self.count:
             head["first"] = rows["number"][0]
         head["last"] = rows["number"].max()
+        if page.input:
+            head["input"], head["upto"] = page.input, page.upto
         self.count, self.used = self.count + page.count, self.used + page.used
         head["count"], head["octets"] = self.count, self.used
 
     def close(self) -> int:
         """Cut the files to what is in use; returns the bytes that they have on disk."""
         sizes = _sizes(self.count, self.used)
-        for descriptor, size in zip(self._descriptors, sizes, strict=True):
-            os.ftruncate(descriptor, size)
-        self._let_go()
+        try:
+            for descriptor, size in zip(self._descriptors, sizes, strict=True):
+                os.ftruncate(descriptor, size)
+        finally:
+            self._let_go()
         return on_disk(sizes)
 
     def _let_go(self) -> None:
@@ -142,6 +146,7 @@ class Segments:
         self.closed_bytes = 0
         self.removed = 0  # segments that made room
         self.last = -1  # highest number of a packet that is there
+        self.seen: dict[int, int] = {}  # of the process before: by input, up to which number
         self._lock = _locked(folder)
         found = serials(folder)
         self._next = found[-1] + 1 if found else 0
@@ -184,7 +189,10 @@ class Segments:
         return OpenSegment(self.folder, serial, link, self.room)
 
     def _close(self, segment: OpenSegment) -> None:
-        size = segment.close()
+        try:
+            size = segment.close()
+        except OSError:
+            size = self.room.bytes  # not cut
         if segment.count:
             self._keep(segment.serial, size)
         else:
@@ -208,6 +216,8 @@ class Segments:
             return
         self._keep(serial, cut(segment))
         self.last = max(self.last, segment.last)
+        if segment.input:
+            self.seen[segment.input] = max(segment.upto, self.seen.get(segment.input, 0))
         while self.closed_bytes > self.budget:
             self._remove_oldest()
 
