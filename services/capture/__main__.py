@@ -321,6 +321,7 @@ class Capture:
                 describe(source.state, self.resumption.counted(source)) for source in self.sources
             ],
             stats=self.stats(),
+            sent=[lane.rows_sent for lane in self.router.lanes],
             now_ns=self.router.now_ns,
         )
         try:
