@@ -114,6 +114,7 @@ class SourceReport(Message):
     kind: str  # pcap | pcapng | stdin | interface | …
     status: Literal["waiting", "reading", "done", "failed"]
     packets: Count = 0
+    counted: Count = 0  # packets that `stats` has, also those of a capture before this one
     bytes: Count = 0
     position: Count = 0
     size: Count = 0  # 0 = not known
