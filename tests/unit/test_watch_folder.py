@@ -382,3 +382,45 @@ def test_no_more_files_are_known_than_there_is_room_for(tmp_path: Path) -> None:
     assert watcher.numbers == list(range(15))
     assert watcher.folder.state.trouble == ""
     assert len(watcher.folder._catalogue.entries) == 10
+
+
+@pytest.mark.parametrize("make", [capture, pcapng])
+def test_what_a_shard_lacks_is_given_out_again(
+    tmp_path: Path, make: Callable[[int, int], bytes]
+) -> None:
+    """Of a capture service that was killed: what it told was more than what shards have."""
+    (tmp_path / "a").write_bytes(make(0, 100))
+    (tmp_path / "b").write_bytes(make(100, 10))
+    first = Watcher(tmp_path)
+    first.catch_up()
+    known = first.ledger.known()
+    first.close()
+    assert [report.packets for report in known] == [100, 10]
+    a, b = (report.id for report in known)
+    second = Watcher(tmp_path)
+    second.folder.recall(known, [{a: 60, b: 10}, {a: 80}])
+    state = second.folder.state
+    assert second.catch_up() == [*range(60, 110)], "b was read just now, and a shard has none of it"
+    assert (state.input, state.upto, state.reported) == (b, 10, 10)
+    assert state.packets == 0, "all of them were told by the first"
+    (tmp_path / "a").write_bytes(make(0, 105))
+    assert len(second.catch_up()) == 5
+    assert (state.input, state.upto, state.packets) == (a, 105, 5)
+    assert [report.packets for report in second.ledger.known()] == [105, 10]
+
+
+def test_what_was_done_is_not_read_again(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(capture(0, 10))
+    first = Watcher(tmp_path, quiet_s=0.0)
+    first.catch_up()
+    first.until(lambda: first.files()["a"].state == "done")
+    second = Watcher(tmp_path)
+    second.folder.recall(first.close(), [{}])
+    assert second.catch_up() == []
+
+
+def test_a_capture_that_nobody_told_of_but_shards_have_seen(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(capture(0, 10))
+    first = Watcher(tmp_path)
+    first.catch_up()
+    assert Watcher(tmp_path, [], {first.folder.state.input: 7}).catch_up() == [7, 8, 9]
