@@ -43,7 +43,7 @@ class Result:
     seconds: float
     taken: int
     dropped: int
-    cpu_s: float  # while it ran, with start-up
+    cpu_s: float  # while packets were sent
     memory_bytes: list[int]  # of all its processes together, over time
 
     @property
@@ -108,12 +108,12 @@ def tcpdump(wire: Wire, rate: float, seconds: float, folder: Path) -> Result:
     command = ("tcpdump", "-i", TO, "-n", "-B", "65536", "-w", "/dev/null")
     run = Running(wire.inside(*command), clean_environ(), folder)
     run.until("listening on")
-    sent, took, sizes = send(wire, rate, seconds, run)
+    sent, took, cpu_s, sizes = send(wire, rate, seconds, run)
     run.process.send_signal(signal.SIGINT)
     done = run.end()
     told = re.findall(r"(\d+) packets (captured|dropped by kernel)", done.stderr)
     taken, dropped = (int(number) for number, _ in told)
-    return Result("tcpdump", sent, took, taken, dropped, done.cpu_s, sizes)
+    return Result("tcpdump", sent, took, taken, dropped, cpu_s, sizes)
 
 
 def flowmate(wire: Wire, rate: float, seconds: float, folder: Path, backend: str) -> Result:
@@ -126,7 +126,7 @@ def flowmate(wire: Wire, rate: float, seconds: float, folder: Path, backend: str
         if run.process.poll() is not None:
             raise SystemExit(run.end().stderr)
         time.sleep(0.1)
-    sent, took, sizes = send(wire, rate, seconds, run)
+    sent, took, cpu_s, sizes = send(wire, rate, seconds, run)
     run.process.send_signal(signal.SIGINT)
     done = run.end()
     if done.status:
@@ -134,14 +134,23 @@ def flowmate(wire: Wire, rate: float, seconds: float, folder: Path, backend: str
     *_, source = sources(output)
     dropped = source["dropped_kernel"] + source["dropped_interface"] + source["dropped_ours"]
     name = f"flowmate, {backend}"
-    return Result(name, sent, took, source["packets"], dropped, done.cpu_s, sizes)
+    return Result(name, sent, took, source["packets"], dropped, cpu_s, sizes)
 
 
-def send(wire: Wire, rate: float, seconds: float, run: Running) -> tuple[int, float, list[int]]:
+def send(
+    wire: Wire, rate: float, seconds: float, run: Running
+) -> tuple[int, float, float, list[int]]:
+    """Packets, seconds, the CPU time of `run` meanwhile, and its memory."""
     time.sleep(SETTLE_S)
-    found = wire.generate(rate, seconds, run)
+    before = used(run)
+    sent, took, sizes = wire.generate(rate, seconds, run)
     time.sleep(SETTLE_S)
-    return found
+    return sent, took, used(run) - before, sizes
+
+
+def used(run: Running) -> float:
+    """CPU time of all its processes so far, s."""
+    return sum(usage.cpu_s for usage in run.sampler.by_service().values())
 
 
 def sources(output: Path) -> Iterator[dict[str, Any]]:
