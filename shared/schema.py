@@ -173,6 +173,7 @@ class CaptureReport(Message):
     files: list[FileReport] = []  # those that changed, and in turns some that did not
     forgotten: list[str] = []  # ids of files that capture does not remember any more
     stats: dict[str, int] = {}
+    sent: list[Count] = []  # packets to each shard, those of captures before this one as well
     now_ns: int = 0
 
 

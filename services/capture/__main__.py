@@ -332,6 +332,7 @@ class Capture:
             files=files,
             forgotten=forgotten,
             stats=self.stats(),
+            sent=[lane.rows_sent for lane in self.router.lanes],
             now_ns=self.router.now_ns,
         )
         try:

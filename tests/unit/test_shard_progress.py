@@ -128,3 +128,12 @@ def test_the_oldest_inputs_are_forgotten() -> None:
     seen = shard.resume("b")["seen"]
     assert len(seen) == 1024
     assert "upload 1999" in seen
+
+
+def test_what_was_lost_is_counted_when_nothing_more_comes() -> None:
+    new = Progress()
+    new.follow({"told_packets": 7, "rows": 5, "seen": {"files": 5}, "sent": 12})
+    assert new.lost == 5
+    more = Lane("a", {"rows": 12, "seen": {}}, "upload x")
+    take(new, more.batch(3))
+    assert (new.lost, new.rows) == (5, 15)
