@@ -5,6 +5,7 @@ import sys
 import time
 import uuid
 from contextlib import nullcontext
+from functools import partial
 
 import zmq
 
@@ -87,7 +88,8 @@ class Capture:
         if not self._ask_what_was() or not self._meet_shards():
             return EXIT_OK
         own = list(self.sources)
-        recall(own, self.context, self.bus, self.stop)
+        seen = self.router.seen if self.resumption.is_another else None
+        recall(own, seen, partial(ask, self.context, self.bus.requests), self.stop)
         if own:
             self._read_all(own)
             self._end()
@@ -204,8 +206,7 @@ class Capture:
 
     def _take(self, source: PacketSource, batch: Batch) -> None:
         name, first = self.resumption.first_number(source, batch.records.size)
-        before = source.state.packets - batch.records.size
-        known = max(0, self.resumption.counted(source) - before)
+        known = self.resumption.counted_of(source, batch.records.size)
         for part in split(batch, known) if known else [batch]:
             with self.pump.uncounted() if known > 0 else nullcontext():
                 self._take_part(part, name, first, known > 0)

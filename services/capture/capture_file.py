@@ -236,7 +236,7 @@ class CaptureReader:
     def _go_on_after(self, window: Window) -> None:
         """Behind the header of a plain pcap file: go to where it was read to."""
         is_plain = isinstance(self._format, PcapFile) and isinstance(window.input, Seekable)
-        if self._to_pass and is_plain:
+        if self._to_pass and self.place.offset and is_plain:
             window.seek(self.place.offset)
             self._to_pass = 0
 

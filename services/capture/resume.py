@@ -59,6 +59,7 @@ class Resumption:
     """
 
     def __init__(self, own: list[PacketSource], reported: list[dict[str, Any]]) -> None:
+        self.is_another = bool(reported)  # a capture service was here before, in this run
         self._counted: dict[int, int] = {}  # by id of the source's state: packets
         self._names: dict[int, tuple[str, int]] = {}  # input and number of the first packet, less 1
         self._uploads = {each["name"]: each for each in reported if each["kind"] == UPLOAD}
@@ -70,6 +71,8 @@ class Resumption:
                 self._names[id(source.state)] = files, place << FILE_BITS
                 if is_same:
                     self._counted[id(source.state)] = int(before["counted"])
+            elif is_same and source.state.kind == "watch":
+                _count_on(source, before)
             elif (is_same and source.state.kind == "stdin") or _is_pipe(source):
                 _go_on_after(source, before)
 
@@ -88,8 +91,18 @@ class Resumption:
         """Packets of it that an earlier capture has counted."""
         return self._counted.get(id(source.state), 0)
 
+    def counted_of(self, source: PacketSource, records: int) -> int:
+        """How many of so many records that were read last an earlier capture has counted."""
+        state = source.state
+        counted, upto = self.counted(source), state.packets
+        if state.input:
+            counted, upto = state.reported, state.upto
+        return max(0, counted - (upto - records))
+
     def first_number(self, source: PacketSource, records: int) -> tuple[str, int]:
         """The input's name and the number of the first of so many records that were read last."""
+        if source.state.input:
+            return source.state.input, source.state.upto - records + 1
         name, base = self._names.get(id(source.state), ("", 0))
         return name, base + source.state.packets - records + 1
 
@@ -107,13 +120,18 @@ def _is_pipe(source: PacketSource) -> bool:
         return False
 
 
+def _count_on(source: PacketSource, before: dict[str, Any]) -> None:
+    """Its counters go on where they were."""
+    for name in ("packets", "bytes", "position", "damaged"):
+        setattr(source.state, name, int(before[name]))
+
+
 def _go_on_after(source: PacketSource, before: dict[str, Any]) -> None:
     """A pipe: it is over, as it was or in the middle."""
     if before.get("status", "waiting") == "waiting":
         return
     state = source.state
-    for name in ("packets", "bytes", "position", "damaged"):
-        setattr(state, name, int(before[name]))
+    _count_on(source, before)
     source.close()
     state.status = before["status"]
     for problem in before["problems"]:

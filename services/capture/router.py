@@ -36,7 +36,7 @@ class Router:
         seen: Sequence[Mapping[str, int]] = (),
     ) -> None:
         self.lanes, self.should_stop = lanes, should_stop
-        self._seen = seen or [{} for _ in lanes]
+        self.seen = seen or [{} for _ in lanes]
         self.numbers = NO_NUMBERS
         self._upto: tuple[str, int] = ("", 0)
         self._open: list[int | None] = [None] * len(lanes)
@@ -53,7 +53,7 @@ class Router:
         if numbers.name != self._upto[0]:
             self.flush()
         for shard in range(len(self.lanes)):
-            seen = self._seen[shard].get(numbers.name, -1)
+            seen = self.seen[shard].get(numbers.name, -1)
             at = 0 if seen < 0 else numbers.row_behind(seen)
             if shard in self.held:
                 self.passed_over[shard] += count_of(packets[at:], shard, len(self.lanes))

@@ -46,6 +46,15 @@ class Catalogue:
         self.entries[entry.id] = entry
         self._by_inode[entry.device, entry.inode] = entry
 
+    def rename(self, entry: Entry, key: str) -> bool:
+        """Give it another id; False if that is taken."""
+        if key in self.entries:
+            return key == entry.id
+        del self.entries[entry.id]
+        entry.id = key
+        self.entries[key] = entry
+        return True
+
     def update(self, found: Iterable[Found], now: float, now_us: int) -> Changes:
         """Compare with what was there before. now: monotonic seconds; now_us: wall clock."""
         changes = Changes()
@@ -68,7 +77,14 @@ class Catalogue:
             if entry.is_here and entry not in seen:
                 entry.is_here = False
                 (changes.replaced if entry in replaced else changes.gone).append(entry)
+                if not entry.place.packets:  # its inode may be another file's any time
+                    self._let_go(entry)
         return changes
+
+    def _let_go(self, entry: Entry) -> None:
+        """Of its inode, if that is not another one's already."""
+        if self._by_inode.get((entry.device, entry.inode)) is entry:
+            del self._by_inode[entry.device, entry.inode]
 
     def _is_same(self, entry: Entry, found: Found) -> bool:
         if found.stranger or entry.is_stranger:
@@ -91,8 +107,7 @@ class Catalogue:
             entry = self._brought_again(each, absent)
             if entry is not None:
                 absent.remove(entry)
-                if self._by_inode.get((entry.device, entry.inode)) is entry:
-                    del self._by_inode[entry.device, entry.inode]
+                self._let_go(entry)
                 entry.device, entry.inode = each.device, each.inode
                 self.add(entry)
                 changes.moved.append(entry)
@@ -121,8 +136,7 @@ class Catalogue:
         for entry in self.entries.values():
             if not entry.is_here and entry.opened is None:
                 del self.entries[entry.id]
-                if self._by_inode.get((entry.device, entry.inode)) is entry:
-                    del self._by_inode[entry.device, entry.inode]
+                self._let_go(entry)
                 changes.dropped.append(entry)
                 return True
         return False

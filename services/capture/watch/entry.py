@@ -26,7 +26,8 @@ class Opened:
 
 @dataclass(eq=False)
 class Entry:
-    """Kept while the folder is watched, and over restarts by its id."""
+    """Kept while the folder is watched, and over restarts by its id. That is the same whoever looks
+    at it, once its first packet was seen."""
 
     id: str
     name: str
@@ -48,6 +49,7 @@ class Entry:
     changed_us: int = 0  # wall clock, when state or offset last changed
 
     # of this process
+    reported: int = 0  # packets, by a capture service before this one
     opened: Opened | None = None
     fault: str = ""  # the last damage
     is_here: bool = True  # in the folder, when that was last looked at
@@ -65,6 +67,11 @@ class Entry:
         if self.is_stranger or self.is_over or self.is_unclear:
             return False
         return self.opened is not None or (self.is_here and self.size > self.offset)
+
+    def go_back(self, packets: int) -> None:
+        """So many of its packets were taken, whatever was noted."""
+        if packets != self.place.packets:
+            self.place, self.offset = Place(packets), 0
 
     @property
     def unread(self) -> int:

@@ -16,7 +16,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from services.capture.capture_file import HEADER, SOURCES
 from services.capture.ledger import Ledger
@@ -83,13 +85,30 @@ class WatchedFolder:
         self._look_at = self._may_look_at = 0.0
         self._unpeeked: list[Entry] = []
         self._ready: list[tuple[int, str, Entry]] = []  # a heap; who is behind comes first
+        self._seen: Sequence[Mapping[str, int]] = ()
         self._closed = False
 
-    def recall(self, known: Iterable[FileReport]) -> None:
-        """Captures that were read before, and how far; before the first `read`."""
+    def recall(
+        self, known: Iterable[FileReport], seen: Sequence[Mapping[str, int]] | None = None
+    ) -> None:
+        """Captures that were read before, and how far; before the first `read`.
+
+        seen: where another capture service was killed, packets that each shard has, by the id of
+        the capture. That goes before what is known. A shard that does not name one that was being
+        read may have nothing of it; of one that was done it has all.
+        """
+        self._seen = seen or ()
         for report in known:
-            self._catalogue.add(entry_of(report))
-            self._ledger.note(report)
+            entry = entry_of(report)
+            entry.go_back(self._taken(entry, 0 if entry.state == "reading" else report.packets))
+            self._catalogue.add(entry)
+            self._tell(entry)
+
+    def _taken(self, entry: Entry, otherwise: int) -> int:
+        """Packets of it that all shards have."""
+        if not self._seen:
+            return entry.place.packets
+        return min(shard.get(entry.id, otherwise) for shard in self._seen)
 
     # --------------------------------------------------------------------------- source
     def read(self) -> Batch | None:
@@ -171,7 +190,8 @@ class WatchedFolder:
         for entry in changes.moved:
             self._opener.close(entry)
         for entry in (*changes.new, *changes.changed):
-            self._tell(entry)
+            if entry.is_stranger or entry.peeked_size >= 0 or not entry.size:
+                self._tell(entry)  # others when it is known how they begin
         for entry in changes.replaced:
             self._lose(entry, "other content was written over it")
         for entry in changes.gone:
@@ -257,7 +277,16 @@ class WatchedFolder:
                 self._set(entry, "waiting", f"waits for {peeked.wants or 'its first packet'}")
             else:
                 entry.time_ns = peeked.first_ns
+                self._name(entry, peeked.id)
                 heapq.heappush(self._ready, turn_of(entry))
+
+    def _name(self, entry: Entry, key: str) -> None:
+        """Give it the id that it has for everybody, by which others may have seen it."""
+        before = entry.id
+        if self._catalogue.rename(entry, key):
+            self._ledger.forget(before)
+            entry.go_back(self._taken(entry, 0))
+            self._tell(entry)
 
     # --------------------------------------------------------------------------- reading
     def _read(self, entry: Entry, now: float) -> Batch:
@@ -277,6 +306,8 @@ class WatchedFolder:
             entry.grown_at, entry.retry_s = now, 0.0
             entry.time_ns = int(batch.records["ts_ns"][-1])
             self.state.status = "reading"
+            self.state.input, self.state.upto = entry.id, entry.place.packets
+            self.state.reported = entry.reported
             self._set(entry, "reading")
         if batch is not None and entry.opened is not None and not is_silent(entry):
             heapq.heappush(self._ready, turn_of(entry))
@@ -293,9 +324,11 @@ class WatchedFolder:
             old.problems.append(problem)
         entry.damaged += new.damaged - old.damaged
         self.state.damaged += new.damaged - old.damaged
-        self.state.bytes += new.bytes - old.bytes
-        old.damaged, old.bytes = new.damaged, new.bytes
-        self.state.packets += batch.records.size if batch else 0
+        old.damaged = new.damaged
+        fresh = opened.reader.place.packets - max(entry.place.packets, entry.reported)
+        if batch is not None and fresh > 0:
+            self.state.packets += fresh
+            self.state.bytes += int(batch.records["caplen"][-fresh:].sum(dtype=np.int64))
         self.state.link_types |= new.link_types
         self.state.position += max(0, opened.file.position - entry.offset)
         entry.offset = max(entry.offset, opened.file.position)
