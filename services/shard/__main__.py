@@ -23,12 +23,14 @@ from shared.metrics import Stats, serve
 from shared.schema import EventsHeader, Pattern, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
+from shared.uploads import takes_uploads
 from shared.wire import Bus, LaneReceiver, Received, open_socket
 
 REGISTER_RETRY_S = 0.2
 HEARTBEAT_S = 0.2  # so soon a shard knows of a new pattern
 WORK_S = 0.004  # of what can wait, between two batches
 END_S, END_LOOK_MS = 0.5, 20  # after a signal, for the end of the input
+WIND_UP_S, WIND_UP_STEP_S = 15.0, 0.05  # behind the last packet, for what patterns put off
 FAREWELL_S = 2.0  # after a signal, for the last events to be taken
 PAY_S = 0.02  # credits that found no peer are offered again
 NOTHING = EventBatch()
@@ -52,7 +54,8 @@ class Shard:
         self.seq = 0
         self.ended = False
         self.snapshot = False
-        self.leave_by = float("inf")
+        self.leave_by = self.end_by = float("inf")
+        self.ending: Received | None = None
         self.patterns_version = 0
         self.favorites_version = 0
         self.favorites_asked = 0  # the version that the next list is of, or older than
@@ -136,10 +139,8 @@ class Shard:
     def _take(self, batch: Received) -> None:
         if batch.header.kind == "end":
             self.worker.now_ns = batch.header.now_ns
-            self.worker.finish()
-            self.ended = True
-            self._send(self._header("end"), [])
-            self.lanes.done(batch)
+            self.ending, self.end_by = batch, time.monotonic() + WIND_UP_S
+            self._end()
         elif batch.header.kind == "tick":
             self.worker.tick(batch.header.now_ns)
             self.lanes.done(batch)
@@ -147,6 +148,23 @@ class Shard:
             self.ended = False
             self.worker.take(batch.rows, batch.payload, batch.header.now_ns)
             self.lanes.done(batch)
+
+    def _end(self) -> bool:
+        """Behind the last packet: what was put off, as far as the time goes, then the last events.
+        Where capture stays there is time for that later. Whether something is left to do."""
+        if self.ending is None:
+            return False
+        if not takes_uploads(self.settings):
+            is_late = self.stop.requested or time.monotonic() > self.end_by
+            if not is_late and self.worker.wind_up(WIND_UP_STEP_S):
+                return True
+            self.worker.give_up()
+        self.worker.finish()
+        self.ended = True
+        self._send(self._header("end"), [])
+        self.lanes.done(self.ending)
+        self.ending = None
+        return False
 
     def _header(self, kind: Literal["events", "end"], told: EventBatch = NOTHING) -> bytes:
         return EventsHeader(
@@ -285,8 +303,9 @@ class Shard:
         waiting = False
         while not self.stop.requested:
             self.loop.turn(0 if waiting else IDLE_MS)
-            waiting = self.worker.work(WORK_S)
+            waiting = self._end() or self.worker.work(WORK_S)
         self._await_end()
+        self.worker.give_up()
         if not self.ended:
             self.worker.finish()  # every stream's last event has its final numbers
         if time.monotonic() > self.leave_by:
@@ -301,6 +320,7 @@ class Shard:
         deadline = time.monotonic() + END_S
         while not self.ended and time.monotonic() < deadline:
             self.loop.turn(END_LOOK_MS)
+            self._end()
 
 
 def main(settings: Settings, stop: Stop) -> int:

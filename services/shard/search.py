@@ -17,13 +17,12 @@ from services.shard.kernels import sought as p
 from services.shard.kernels import state as s
 from services.shard.kernels.retained import gather_streams
 from services.shard.kernels.spans import NEWLINE
-from services.shard.patterns.budget import Purse
+from services.shard.patterns.budget import TIMEOUT_S, Purse
 from services.shard.patterns.compiled import Compiled, compile_pattern
 from services.shard.patterns.confirm import Place
 from services.shard.patterns.engine import PatternEngine
 from services.shard.patterns.passes import Pass, fill_wanted, one_pass
 from services.shard.patterns.retro import newest_first
-from services.shard.patterns.scanner import TIMEOUT_S
 from shared.columns import MATCH_BYTES, SERVICES
 from shared.schema import Pattern, SearchStart
 
