@@ -1,14 +1,14 @@
-"""What patterns that backtrack for ever cost a whole run: `python -m bench.redos FILE...`.
+"""What patterns that backtrack for ever cost at ingest: `python -m bench.redos FILE...`.
 
-Each capture, and one in which such patterns do backtrack, without patterns, with ten harmless ones
-and with ten of the other kind, taking turns; packets a second by the wall, less the time of a run
-over a sample of some hundred packets, and the share of the speed without patterns.
+Each capture, and one in which such patterns do backtrack (every packet is a hit of five of them),
+without patterns, with ten harmless ones and with ten of the other kind, taking turns; packets a
+second from the first packet to the end, in a run that has been started before, and the share of the
+speed without patterns.
 """
 
 import argparse
 import statistics
 import struct
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.layers import least, run
-from bench.probe import flowmate_command
-from services.capture.capture_file import open_captures
+from bench.ingest import ingest
+from bench.probe import warm
 
 EVIL = (
     r"(a+)+$",
@@ -72,14 +71,6 @@ def octets(values: NDArray[Any], width: int) -> NDArray[np.uint8]:
     return np.frombuffer(values.tobytes(), np.uint8).reshape(-1, width)
 
 
-def packets_in(path: Path) -> int:
-    source, count = open_captures([str(path)])[0], 0
-    while (batch := source.read()) is not None:
-        count += batch.records.size
-    source.close()
-    return count
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m bench.redos",
@@ -91,30 +82,26 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=300_000)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fm-bench-") as name:
-        folder = Path(name)
-        sample = folder / "sample.pcap"
-        subprocess.run([*flowmate_command(), "sample", "-o", str(sample)], check=True)
-        start = {layer: least(sample, options, folder)[1] for layer, options in LAYERS.items()}
-        built = folder / "backtracks.pcap"
+        built = Path(name) / "backtracks.pcap"
         build(built, given.streams)
-        print("| capture | patterns | k packets/s | of none |\n|---|---|---|---|")
+        print("| capture | patterns | k packets/s | least | most | of none |")
+        print("|---|---|---|---|---|---|")
         for capture in [*given.captures, built]:
-            table(capture, given.runs, folder, start)
+            warm(capture)
+            table(capture, given.runs)
 
 
-def table(capture: Path, runs: int, folder: Path, start: dict[str, float]) -> None:
+def table(capture: Path, runs: int) -> None:
     """Lines of one capture."""
-    packets = packets_in(capture)
-    taken: dict[str, list[float]] = {layer: [] for layer in LAYERS}
+    rates: dict[str, list[float]] = {layer: [] for layer in LAYERS}
     for _ in range(runs):
         for layer, options in LAYERS.items():
-            taken[layer].append(run(capture, options, folder)[1])
-    speeds = {
-        layer: packets / (statistics.median(walls) - start[layer]) for layer, walls in taken.items()
-    }
-    for layer, speed in speeds.items():
-        share = speed / speeds["none"]
-        print(f"| {capture.name} | {layer} | {speed / 1e3:,.0f} | {share:.0%} |")
+            rates[layer].append(ingest(capture.absolute(), 1, 0, *options).rate / 1e3)
+    none = statistics.median(rates["none"])
+    for layer, found in rates.items():
+        middle = statistics.median(found)
+        cells = f"{middle:,.0f} | {min(found):,.0f} | {max(found):,.0f} | {middle / none:.0%}"
+        print(f"| {capture.name} | {layer} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from services.shard.content import ContentReader
 from services.shard.favorites import NONE, Favorites
+from services.shard.patterns.reports import reports
 from services.shard.requests import Requests
 from services.shard.search import STREAM_REF
 from services.shard.tables import Tables
@@ -228,8 +229,8 @@ class Shard:
         args: dict[str, object] = {
             "shard": self.index, "instance": self.instance, "seq": self.seq,
         }  # fmt: skip
-        if reports := self.worker.patterns.reports():
-            args["patterns"] = [report.model_dump() for report in reports]
+        if found := reports(self.worker.patterns):
+            args["patterns"] = [one.model_dump() for one in found]
         self._ask("heartbeat", args)
 
     def _control(self) -> None:

@@ -19,6 +19,7 @@ from services.shard.patterns.budget import (
 )
 from services.shard.patterns.compiled import compile_pattern
 from services.shard.patterns.highlights import highlights, match_page
+from services.shard.patterns.reports import reports
 from services.shard.patterns.resting import Resting
 from services.shard.patterns.scanner import load_hyperscan
 from services.shard.patterns.syntax import UnknownError, read
@@ -67,7 +68,7 @@ def found(run: ShardRun, port: int = 40000) -> list[tuple[int, int, int]]:
 
 
 def report(run: ShardRun, id: int = 1) -> PatternReport:
-    return next(one for one in run.worker.patterns.reports() if one.id == id)
+    return next(one for one in reports(run.worker.patterns) if one.id == id)
 
 
 def look_back(run: ShardRun) -> None:
@@ -559,7 +560,7 @@ def test_binary_patterns_as_they_are_written() -> None:
 def test_view_off_means_no_patterns() -> None:
     run = run_with(text("a"), disable_stream_view=True)
     run.take([said(b"a")])
-    assert run.worker.patterns.reports() == []
+    assert reports(run.worker.patterns) == []
     assert run.matched == []
 
 

@@ -42,6 +42,11 @@ class Compiled:
     safe_bytes: int  # a search of no more than these cannot take long
 
     @property
+    def suspect(self) -> bool:
+        """It may backtrack without a bound: a repetition lies within another, or who knows."""
+        return self.safe_bytes == 0 and self.reach > NEAR_BYTES
+
+    @property
     def back(self) -> int:
         """Bytes of old data that must lie before new data."""
         return self.reach - 1 if self.width else self.reach + self.before

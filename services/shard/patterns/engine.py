@@ -43,13 +43,14 @@ from services.shard.patterns.scanner import HEAD, NONE, Hits, load_hyperscan
 from services.shard.tables import Tables
 from shared.batch import EventBatch
 from shared.columns import MATCH, SOUGHT_CONFIRM, SOUGHT_EXACT, SOUGHT_NOT
-from shared.schema import Pattern, PatternReport
+from shared.schema import Pattern
 from shared.settings import Settings
 
 LOG = logging.getLogger("shard.patterns")
 LOOSE = 1 << 31  # bytes: a hit of a prefilter may end anywhere
 AGAIN_AT_ONCE = 65536
 MOST_FLOODS = 4
+SUSPECTS = -1  # who pays for what all of them together cost
 Tell = Callable[[EventBatch], None]
 
 
@@ -72,7 +73,9 @@ class PatternEngine:
         self.resting = Resting()
         self._waiting: list[EventBatch] = []
         self.trouble: dict[int, str] = {}  # by id, of those that cannot be looked for
-        self.live: Pass | None = None
+        self.live: list[Pass] = []  # the last one is of `suspects`, where there are some
+        self.suspects: list[int] = []
+        self._near = self._back = 0  # bytes before what is new
         self.retro = Retro(self)
         self.buffer = self.m.buffer.data
         self._confirmer = Confirmer(self.m, settings.max_pattern_matches_per_stream)
@@ -141,24 +144,29 @@ class PatternEngine:
         return slot
 
     def _prepare(self, heads: bool) -> None:
-        """The pass of live content. What is known of directions' ends is of other patterns; any of
-        these may have begun there."""
-        sides = int(self.tables.state[s.USED_ROWS]) * 2
-        self.m.edges[:sides] = 0
+        """The passes of live content. What is known of directions' ends is of other patterns; any
+        of these may have begun there."""
+        m, sides = self.m, int(self.tables.state[s.USED_ROWS]) * 2
+        m.edges[:sides] = 0
         awake = {slot: one for slot, one in self.compiled.items() if slot not in self.resting}
-        self.live = None
-        self.m.config[p.USED_SLOTS] = 1 + max(self.compiled, default=-1)
-        fill_wanted(self.m.wanted, awake)
-        if awake:
-            self.live = one_pass(self.hyperscan, awake, heads)
-            begun = self.tables.dirs["offset"][:sides] + np.uint64(self.live.back)
-            self.m.tails["armed"][:sides] = np.maximum(self.m.tails["armed"][:sides], begun)
-            self.m.sought["after"][self.live.scanner.loose] = LOOSE
-            self.m.sought["at_end"][self.live.scanner.loose] = 0
-            self.m.alphabet[:] = self.live.alphabet
-            self.m.config[p.BEFORE] = self.live.before
-            self.m.config[p.AFTER] = self.live.after
-            self.m.config[p.EDGES] = not self.live.alphabet.all()
+        suspects = {slot: one for slot, one in awake.items() if one.suspect}
+        plain = {slot: one for slot, one in awake.items() if not one.suspect}
+        self.suspects = list(suspects)
+        self.live = [one_pass(self.hyperscan, some, heads) for some in (plain, suspects) if some]
+        m.config[p.USED_SLOTS] = 1 + max(self.compiled, default=-1)
+        fill_wanted(m.wanted, awake)
+        m.alphabet[:] = 0
+        for one in self.live:
+            m.sought["after"][one.scanner.loose] = LOOSE
+            m.sought["at_end"][one.scanner.loose] = 0
+            m.alphabet[:] |= one.alphabet
+        m.config[p.BEFORE] = max((one.before for one in self.live), default=0)
+        m.config[p.AFTER] = max((one.after for one in self.live), default=0)
+        m.config[p.EDGES] = not m.alphabet.all()
+        self._near = max((one.near for one in self.live), default=0)
+        self._back = max((one.back for one in self.live), default=0)
+        begun = self.tables.dirs["offset"][:sides] + np.uint64(self._back)
+        m.tails["armed"][:sides] = np.maximum(m.tails["armed"][:sides], begun)
 
     def _retire(self, slots: Sequence[int]) -> None:
         """Patterns that are not looked for any more: their matches go, and that is told."""
@@ -181,6 +189,7 @@ class PatternEngine:
 
     def rest(self, slots: Sequence[int]) -> None:
         """These patterns are not looked for until there is time."""
+        slots = sorted(set(slots))
         if not slots:
             return
         self.engage(slots)
@@ -192,7 +201,7 @@ class PatternEngine:
 
     def wake(self, slots: Sequence[int]) -> None:
         """Look for them again, and in all that they may have missed."""
-        if self.live is None:
+        if not self.live:
             self.m.tails["upto"][: int(self.tables.state[s.USED_ROWS]) * 2] = 0
         since = self.resting.end(slots)
         self._prepare(heads=True)
@@ -205,12 +214,19 @@ class PatternEngine:
         groups = int(self.tables.state[s.GROUPS])
         m.state[p.HOPS] = HOPS_A_BATCH
         at = 0
-        while at < groups and self.live is not None:
-            self.engage(self.live.slots)
-            at = gather_groups(columns, m, payload, at, self.live.near, self.live.back)
-            self.look(self.live, False, self.now)
-            self.rest(self.now.settle())
-        if self.live is not None and self.live.scanner.floods > MOST_FLOODS:
+        while at < groups and self.live:
+            began = perf_counter()
+            at = gather_groups(columns, m, payload, at, self._near, self._back)
+            gathering_s = perf_counter() - began
+            for one in self.live:
+                self.engage(one.slots)
+                scanning_s = self.look(one, False, self.now)
+            if self.suspects:
+                far = len(self.live) == 1 or self.live[0].near < self._near
+                self.now.pay(SUSPECTS, scanning_s + gathering_s * far)
+            tired = set(self.now.settle())
+            self.rest([*(tired - {SUSPECTS}), *(self.suspects if SUSPECTS in tired else ())])
+        if any(one.scanner.floods > MOST_FLOODS for one in self.live):
             self._prepare(heads=False)  # they are everywhere in this traffic
         if m.state[p.RESCANS]:
             rows = m.rescan[: int(m.state[p.RESCANS])].copy()
@@ -222,12 +238,13 @@ class PatternEngine:
         self.m.sought["engaged"] = 0
         self.m.sought["engaged"][slots] = 1
 
-    def look(self, one: Pass, again: bool, payer: Payer) -> None:
-        """Find what the gathered spans have of a pass. again: streams are looked through anew."""
+    def look(self, one: Pass, again: bool, payer: Payer) -> float:
+        """Find what the gathered spans have of a pass. again: streams are looked through anew.
+        Returns the seconds of its scan."""
         m, self._payer = self.m, payer
         spans, fill = int(m.state[p.SPANS]), int(m.state[p.FILL])
         if spans == 0:
-            return
+            return 0.0
         m.state[p.CANDIDATES] = 0
         at = 0 if one.confirms else spans
         while at < spans:
@@ -238,14 +255,16 @@ class PatternEngine:
         began = perf_counter()
         hits, scanned = one.scanner.scan(self.buffer[: fill + 1], spans)
         rest = self._hits_of_spans(one, scanned) if scanned < fill else NONE
+        seconds = perf_counter() - began
         if hits[0].size > spans:
-            self._charge(hits[0], spans, perf_counter() - began)
+            self._charge(hits[0], spans, seconds)
         self._place(hits, False, again)
         self._place(rest, True, again)
         ends = m.spans["end"][:spans]
         for slot in one.scanner.unaided:
             self._place((np.full(spans, slot, np.uint32), ends.copy()), True, again)
         self._confirm()
+        return seconds
 
     def _charge(self, slots: NDArray[np.uint32], spans: int, seconds: float) -> None:
         """Patterns pay for hits, beyond one in each span."""
@@ -356,36 +375,6 @@ class PatternEngine:
         if room:
             list_matches(self.tables.columns, self.m, row, rows)
         return np.sort(rows, order=["dir", "start", "pattern"])
-
-    def reports(self) -> list[PatternReport]:
-        """How each pattern fares."""
-        failed = [
-            PatternReport(id=id, state="failed", trouble=words)
-            for id, words in sorted(self.trouble.items())
-        ]
-        return [self._report(slot) for slot in sorted(self.compiled)] + failed
-
-    def _report(self, slot: int) -> PatternReport:
-        fare, row = self.fares[slot], self.m.sought[slot]
-        scanned, todo = self.retro.progress(slot)
-        state = "scanning" if todo else "active"
-        words = []
-        if slot in self.resting:
-            state, todo = "slow", max(1, self.resting.missed(slot, self.heads))
-            words.append(f"it takes too long: it rests until there is time, {todo} bytes wait")
-        if fare.skipped or fare.timeouts:
-            state = "slow"
-            words.append(
-                f"it takes too long: stopped in {fare.timeouts} streams,"
-                f" {fare.skipped} put off until there is time"
-            )
-        if fare.lost:
-            words.append(f"{fare.lost} streams lost content before it was looked for")
-        return PatternReport(
-            id=int(row["id"]), matches=int(row["matches"]), over_limit=int(row["over_limit"]),
-            timeouts=fare.timeouts, skipped=fare.skipped + fare.lost, scanned_bytes=scanned,
-            todo_bytes=todo, state=state, trouble="; ".join(words),
-        )  # fmt: skip
 
 
 def same(old: Pattern, new: Pattern | None) -> bool:
