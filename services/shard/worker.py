@@ -87,8 +87,9 @@ class Worker:
     def work(self, seconds: float) -> bool:
         """What can wait, for about so long, between two batches: searches, and new patterns in
         what is retained. Returns whether something is left to do."""
-        searching = self.searches.work(seconds / 2)
-        return self.patterns.retro.work(seconds / 2, self.patterns.leisure.is_there()) or searching
+        retro = self.patterns.retro
+        searching = self.searches.work(seconds / 2 if retro.jobs else seconds)
+        return retro.work(seconds / 2, self.patterns.leisure.is_there()) or searching
 
     def wind_up(self, seconds: float) -> bool:
         """The input has ended: go on with what was put off, for about so long. Whether something is
