@@ -340,14 +340,22 @@ def test_behind_the_last_packet_good_patterns_have_all_they_need_and_bad_ones_a_
 def test_the_costliest_rest_until_the_others_fit() -> None:
     now = [0.0]
     budget_of = Live(lambda: True, lambda: now[0])
+    budget_of.suspects = frozenset((4,))
     budget_of.purse.most = budget_of.purse._left = 0.05
     now[0] = 1.0
-    for slot, seconds in ((1, 0.01), (2, 0.3), (3, 0.04)):
+    for slot, seconds in ((1, 0.01), (2, 0.3), (3, 0.02)):
         assert budget_of.limit(slot, 100) > 0
         budget_of.pay(slot, seconds)
     assert budget_of.limit(2, 100) == 0
     assert budget_of.settle() == [2]
     assert budget_of.settle() == []
+    now[0] += 2.0
+    assert budget_of.settle() == []
+    for _ in range(400):  # 1.2 ms at the price of what is ordinary
+        budget_of.pay(5, CALL_S, 1)
+    for _ in range(6000):
+        budget_of.pay(4, CALL_S, 1)
+    assert budget_of.settle() == [4]
     idle = Live(lambda: False, lambda: now[0])
     idle.pay(1, 1e10)
     assert idle.settle() == []
@@ -392,20 +400,21 @@ def test_a_purse_fills_with_time() -> None:
     now[0] += 2.0
     assert purse.can_pay()
     assert not purse.spend(1.0)
-    purse.refill()
-    assert purse.worth(0) == pytest.approx(PURSE_S + CALL_S)
+    purse.refill(0.01)
+    assert purse.worth(0) == pytest.approx(0.01 + CALL_S)
 
 
-def test_there_is_leisure_when_packets_take_little_of_the_time() -> None:
+def test_there_is_leisure_when_packets_took_little_of_the_time_for_a_while() -> None:
     now = [0.0]
     leisure = Leisure(lambda: now[0])
     for busy, is_there, is_loaded in (
-        (0.0, True, False), (0.55, False, True), (0.2, False, False), (0.05, True, False),
+        (0.0, False, False), (0.0, True, False), (0.35, False, True), (0.15, False, False),
+        (0.05, False, False), (0.05, True, False),
     ):  # fmt: skip
         leisure.begin()
         now[0] += busy
         leisure.end()
-        now[0] += 0.6 - busy
+        now[0] += 0.4 - busy
         assert (leisure.is_there(), leisure.is_loaded()) == (is_there, is_loaded)
     leisure.begin()
     now[0] += 1.0

@@ -17,10 +17,13 @@ CALL_S = 10e-6  # of one call, ordinary
 BYTE_S = 20e-9  # and of each byte
 SHARE = 0.05  # of one that is alone
 PURSE_S = 0.1
-LIVE_SHARE, LIVE_PURSE_S = 0.08, 0.05  # of all patterns together, while packets wait
+LIVE_SHARE, LIVE_PURSE_S = 0.08, 0.03  # of all patterns together, while packets wait
+ORDINARY_PRICE = 0.3  # while packets wait, of a call that is worth its bytes
 SPARE_SHARE, SPARE_PURSE_S = 0.5, 0.25  # of what was put off, while there is leisure
 LAST_SHARE, LAST_PURSE_S = 0.1, 0.1  # of all patterns, for what goes beyond, behind the last packet
-WHILE_S, BUSY_SHARE, LOADED_SHARE = 0.2, 0.25, 0.6
+WHILE_S, QUIET_S = 0.05, 0.5
+BUSY_SHARE, LOADED_SHARE = 0.25, 0.6
+LEFT_SHARE = 0.25  # of what was paid, by those that need not rest
 COUNT_S = 1.0  # the costs of so long say who is costly
 
 
@@ -55,9 +58,9 @@ class Purse:
         self._left -= seconds
         return self._left > 0 or self._fill() > 0
 
-    def refill(self) -> None:
-        """As much as it holds."""
-        self._left, self._at = self.most, self._clock()
+    def refill(self, seconds: float) -> None:
+        """So much is in it."""
+        self._left, self._at = seconds, self._clock()
 
     def _fill(self) -> float:
         now = self._clock()
@@ -87,12 +90,14 @@ class Payer(Protocol):
 class Live:
     """While packets wait. loaded: whether they do; without, nobody has to rest.
 
-    `tired`: slots that have to rest from now on. clock: seconds, never back.
+    `tired`: slots that have to rest from now on. `suspects` pay the whole price of an ordinary call
+    too. clock: seconds, never back.
     """
 
     def __init__(self, loaded: Callable[[], bool], clock: Callable[[], float] = monotonic) -> None:
         self.defers, self.purse = False, Purse(LIVE_SHARE, LIVE_PURSE_S, clock)
         self.tired: set[int] = set()
+        self.suspects: frozenset[int] = frozenset()
         self._loaded, self._clock, self._since = loaded, clock, clock()
         self._costs: dict[int, float] = {}
 
@@ -100,22 +105,23 @@ class Live:
         return 0.0 if slot in self.tired else min(TIMEOUT_S, LIVE_CALL_S + LIVE_BYTE_S * octets)
 
     def pay(self, slot: int, seconds: float, octets: int = 0) -> None:
+        if seconds <= ordinary(octets) and slot not in self.suspects:
+            seconds *= ORDINARY_PRICE
         self._costs[slot] = self._costs.get(slot, 0.0) + seconds
         if not self.purse.spend(seconds):
             self._choose()
 
     def _choose(self) -> None:
-        """The purse is empty: the costliest rest, until the others fit into the share."""
-        now = self._clock()
+        """The purse is empty: the costliest rest, until little is left of what was paid."""
         if self._loaded():
-            left = sum(self._costs.values())
+            left = total = sum(self._costs.values())
             for slot in sorted(self._costs, key=self._costs.__getitem__, reverse=True):
-                if left <= LIVE_SHARE * (now - self._since):
+                if left <= LEFT_SHARE * total:
                     break
                 self.tired.add(slot)
                 left -= self._costs[slot]
-        self.purse.refill()
-        self._costs, self._since = {}, now
+        self.purse.refill(self.purse.most / 2)
+        self._costs, self._since = {}, self._clock()
 
     def settle(self) -> list[int]:
         """Who has to rest since the last time; called after each batch."""
@@ -167,11 +173,11 @@ class Last:
 
 
 class Leisure:
-    """Whether there is time to spare: packets took little of the last while. clock: seconds."""
+    """Whether there is time to spare, by what packets took of the last while. clock: seconds."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock, self._since = clock, clock()
-        self._busy_s, self._share = 0.0, 1.0
+        self._busy_s, self._share, self._busy_at = 0.0, 1.0, self._since
         self._began: float | None = None
 
     def begin(self) -> None:
@@ -185,19 +191,23 @@ class Leisure:
         self._began = None
 
     def is_there(self) -> bool:
-        return self._look() < BUSY_SHARE
+        """Whether packets have taken little of the time, for a while now."""
+        self._look()
+        return self._clock() - self._busy_at >= QUIET_S
 
     def is_loaded(self) -> bool:
-        """Whether packets take most of the time."""
-        return self._look() > LOADED_SHARE
+        """Whether they take most of it just now."""
+        self._look()
+        return self._share > LOADED_SHARE
 
-    def _look(self) -> float:
-        """The share that packets took of the last while."""
+    def _look(self) -> None:
         now = self._clock()
-        if now - self._since >= WHILE_S:
-            if self._began is not None:
-                self._busy_s += now - self._began
-                self._began = now
-            self._share = self._busy_s / (now - self._since)
-            self._since, self._busy_s = now, 0.0
-        return self._share
+        if now - self._since < WHILE_S:
+            return
+        if self._began is not None:
+            self._busy_s += now - self._began
+            self._began = now
+        self._share = self._busy_s / (now - self._since)
+        if self._share >= BUSY_SHARE:
+            self._busy_at = now
+        self._since, self._busy_s = now, 0.0

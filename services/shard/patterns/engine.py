@@ -152,6 +152,7 @@ class PatternEngine:
         suspects = {slot: one for slot, one in awake.items() if one.suspect}
         plain = {slot: one for slot, one in awake.items() if not one.suspect}
         self.suspects = list(suspects)
+        self.now.suspects = frozenset(suspects)
         self.live = [one_pass(self.hyperscan, some, heads) for some in (plain, suspects) if some]
         m.config[p.USED_SLOTS] = 1 + max(self.compiled, default=-1)
         fill_wanted(m.wanted, awake)
