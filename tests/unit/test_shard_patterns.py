@@ -584,6 +584,14 @@ def test_a_hit_in_every_byte_is_bounded() -> None:
 # ---------------------------------------------------------------------------------- looking on
 
 
+def test_a_thousand_patterns() -> None:
+    run = run_with(*(text(f"word {number:04}.", id=1 + number) for number in range(1000)))
+    run.take([said(b"word 0999. word 0001. word 1000.")])
+    assert found(run) == [(1000, 0, 10), (2, 11, 21)]
+    run.worker.patterns.set_patterns([text("word 0999.", id=1000)])
+    assert found(run) == [(1000, 0, 10)]
+
+
 def test_highlights_are_clipped_and_capped() -> None:
     run = run_with(text("abc"), regex("c.", 2), max_stream_slice_highlights=2)
     run.take([said(b"abcdabcd"), said(b"abc", 12), Packet(SERVER, CLIENT, ack=20)])
