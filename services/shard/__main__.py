@@ -29,6 +29,7 @@ from shared.wire import Bus, LaneReceiver, Received, open_socket
 
 REGISTER_RETRY_S = 0.2
 HEARTBEAT_S = 0.2  # so soon a shard knows of a new pattern
+REPORT_REST = 50  # times as long as reports of patterns took there are none
 WORK_S = 0.004  # of what can wait, between two batches
 END_S, END_LOOK_MS = 0.5, 20  # after a signal, for the end of the input
 WIND_UP_S, WIND_UP_STEP_S = 15.0, 0.05  # behind the last packet, for what patterns put off
@@ -55,6 +56,7 @@ class Shard:
         self.seq = 0
         self.ended = False
         self.snapshot = False
+        self.report_at = 0.0
         self.leave_by = self.end_by = float("inf")
         self.ending: Received | None = None
         self.patterns_version = 0
@@ -229,8 +231,11 @@ class Shard:
         args: dict[str, object] = {
             "shard": self.index, "instance": self.instance, "seq": self.seq,
         }  # fmt: skip
-        if found := reports(self.worker.patterns):
+        now = time.monotonic()
+        if now >= self.report_at and (found := reports(self.worker.patterns)):
             args["patterns"] = [one.model_dump() for one in found]
+            # 7 ms for a thousand: not with each heartbeat then
+            self.report_at = now + REPORT_REST * (time.monotonic() - now)
         self._ask("heartbeat", args)
 
     def _control(self) -> None:
