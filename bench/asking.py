@@ -1,6 +1,7 @@
 """A run of flowmate that is asked while it works, and how long it takes to answer."""
 
 import http.client
+import json
 import signal
 import socket
 import sys
@@ -49,6 +50,7 @@ class Waits:
             "name": self.name,
             "requests": len(self.ms),
             "p50_ms": self.quantile(0.5),
+            "p95_ms": self.quantile(0.95),
             "p99_ms": self.quantile(0.99),
             "max_ms": self.quantile(1.0),
             "refused": self.refused,
@@ -59,15 +61,16 @@ class Waits:
         """A row of the table."""
         one = self.summary()
         return (
-            f"| {self.name} | {one['requests']} | {one['p50_ms']:.2f} | {one['p99_ms']:.2f}"
+            f"| {self.name} | {one['requests']} | {one['p50_ms']:.2f} | {one['p95_ms']:.2f}"
+            f" | {one['p99_ms']:.2f}"
             f" | {one['max_ms']:.2f} | {self.refused} | {self.bytes / 1e6:.1f} |"
         )
 
 
 def table(found: Sequence[Waits]) -> str:
     lines = [
-        "| request | n | p50 ms | p99 ms | max ms | refused | MB |",
-        "|---|---|---|---|---|---|---|",
+        "| request | n | p50 ms | p95 ms | p99 ms | max ms | refused | MB |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *(one.line() for one in found)])
 
@@ -99,6 +102,18 @@ class Api:
         self._connection.request("GET", f"{path}?{urlencode(parameters)}")
         answer = self._connection.getresponse()
         return answer.status, answer.read()
+
+    def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        head = {"Content-Type": "application/json"}
+        self._connection.request("POST", path, json.dumps(body), head)
+        answer = self._connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+    def delete(self, path: str) -> int:
+        self._connection.request("DELETE", path)
+        answer = self._connection.getresponse()
+        answer.read()
+        return answer.status
 
 
 class Run:

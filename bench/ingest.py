@@ -103,14 +103,14 @@ def told(alone: list[Ingest], crowded: list[Ingest]) -> str:
     return "\n".join(lines)
 
 
-def ingest(path: Path, shards: int, count: int) -> Ingest:
-    """One run. count: clients."""
+def ingest(path: Path, shards: int, count: int, *options: str) -> Ingest:
+    """One run. count: clients. options: of the command line, besides."""
     with tempfile.TemporaryDirectory(prefix="fm-bench-") as name:
         folder = Path(name)
         first, uploads = folder / "first.pcap", folder / "uploads"
         uploads.mkdir()
         first.write_bytes(first_packet(path))
-        with Run(first, folder / "run", shards, "--upload-dir", str(uploads)) as run:
+        with Run(first, folder / "run", shards, "--upload-dir", str(uploads), *options) as run:
             run.wait_for_api()
             while not run.ended:
                 time.sleep(LOOK_S)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from services.capture.capture_file import open_captures
 from services.capture.fragments import Reassembler, reassemble
 from services.capture.kernels.route import gather
+from services.shard.patterns.reports import reports
 from services.shard.patterns.scanner import load_hyperscan
 from services.shard.tables import Tables
 from services.shard.worker import Worker
@@ -129,12 +130,12 @@ class Run:
         self.packets += packets.size
 
     def result(self) -> dict[str, float]:
-        reports = self.engine.reports()
+        found = reports(self.engine)
         return {
             "ns": self.ns / max(1, self.packets),
-            "matches": sum(report.matches + report.over_limit for report in reports),
-            "skipped": sum(report.skipped for report in reports),
-            "timeouts": sum(report.timeouts for report in reports),
+            "matches": sum(report.matches + report.over_limit for report in found),
+            "skipped": sum(report.skipped for report in found),
+            "timeouts": sum(report.timeouts for report in found),
         }
 
 

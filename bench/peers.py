@@ -4,6 +4,10 @@ With $FLOWMATE_SHARED/bench/run_peers.py it is that program, with flowmate as on
 it knows more tools, gives slow ones a part of the file, and tells start-up apart. Without it, a
 smaller loop here runs the tools of PEERS that are installed. Either way the last columns, or the
 last table, are ratios to flowmate: above 1 the other one is slower, or uses more.
+
+`python -m bench.peers --search [FILE...]` runs those that look for a flag in reassembled content:
+gopacket with Go's regexp, tcpflow and then ripgrep over its files, and flowmate. Without FILE it
+builds a capture with a flag in every tenth stream, and a peer that does not find them all is named.
 """
 
 import argparse
@@ -30,6 +34,7 @@ from bench.probe import (
     skip,
     warm,
 )
+from bench.search_peers import searching
 
 OURS = "flowmate"
 RATES = ("kpps", "kpps_core", "kpps_marg")
@@ -69,6 +74,10 @@ class Peer:
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = arguments(argv)
+    if given.search:
+        return searching(given)
+    if not given.captures:
+        sys.exit("python -m bench.peers: give FILE, or --search")
     program = shared_bench() / "run_peers.py"
     if program.is_file() and not given.own:
         return with_program(program, given)
@@ -83,7 +92,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("captures", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("captures", nargs="*", type=Path, metavar="FILE")
+    parser.add_argument("--search", action="store_true", help="a flag in reassembled content")
+    parser.add_argument("--streams", type=int, default=300_000, help="of the capture it builds")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--only", default=ONLY, help="substrings of names; empty = all there are")

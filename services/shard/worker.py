@@ -1,7 +1,6 @@
 """One shard's work on a batch: track, store, inspect, tell."""
 
 from collections.abc import Callable
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from services.shard.kernels.parsing import assign_parsers, collect_messages, end
 from services.shard.kernels.tls import parse_tls
 from services.shard.kernels.track import track
 from services.shard.kernels.websocket import parse_websocket
-from services.shard.patterns.budget import Leisure
 from services.shard.patterns.engine import PatternEngine
 from services.shard.search import Searches
 from services.shard.tables import Tables
@@ -49,12 +47,12 @@ class Worker:
         self.analyzers = Analyzers(tables)
         self.patterns = PatternEngine(tables, tables.shards, tell)
         self.searches = Searches(self.patterns)
-        self.leisure = Leisure()
 
     def take(self, packets: NDArray[np.void], payload: NDArray[np.uint8], now_ns: int) -> None:
         """A batch of PACKET rows and the bytes they point into."""
-        t, began = self.tables, monotonic()
+        t = self.tables
         self.now_ns = now_ns
+        self.patterns.leisure.begin()
         at = 0
         while at < packets.size:
             at = track(t.columns, packets, at, payload)
@@ -64,7 +62,7 @@ class Worker:
                 if not self._has_free_row():
                     self._make_room()
         self.tick(now_ns)
-        self.leisure.spend(monotonic() - began)
+        self.patterns.leisure.end()
 
     def tick(self, now_ns: int) -> None:
         """Time has passed: look for idle streams, and tell what changed."""
@@ -77,8 +75,18 @@ class Worker:
     def work(self, seconds: float) -> bool:
         """What can wait, for about so long, between two batches: searches, and new patterns in
         what is retained. Returns whether something is left to do."""
-        searching = self.searches.work(seconds / 2)
-        return self.patterns.retro.work(seconds / 2, self.leisure.is_there()) or searching
+        retro = self.patterns.retro
+        searching = self.searches.work(seconds / 2 if retro.jobs else seconds)
+        return retro.work(seconds / 2, self.patterns.leisure.is_there()) or searching
+
+    def wind_up(self, seconds: float) -> bool:
+        """The input has ended: go on with what was put off, for about so long. Whether something is
+        left to do."""
+        return self.patterns.retro.wind_up(seconds)
+
+    def give_up(self) -> None:
+        """There is no more time for what was put off: it is counted."""
+        self.patterns.retro.give_up()
 
     def finish(self) -> None:
         """The input has ended: every stream is closed and told."""

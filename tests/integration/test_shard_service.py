@@ -385,6 +385,24 @@ def test_patterns_of_the_coordinator_and_searches(site: Site) -> None:
         eventually(lambda: (9, 0) in [one for told in coordinator.told for one in told.pairs])
 
 
+def test_what_was_put_off_is_looked_through_or_given_up_before_the_end_is_said(site: Site) -> None:
+    with Coordinator(site.bus, "first") as coordinator:
+        evil = Pattern(id=9, name="evil", kind="regex", value="(?:a|a)+$|b(?R)?c")
+        coordinator.patterns = 1, [evil]
+        site.shard()
+        started(coordinator)
+        lane = site.lane()
+        eventually(
+            lambda: [args["patterns"] for _, args in coordinator.asked if args.get("patterns")]
+        )
+        send(lane, [message(1, 0, b"a" * 1200 + b"!"), message(2, 0, b"a bc.")])
+        say(lane, "end", 10)
+        eventually(coordinator.ended)
+        told = [one for told in coordinator.told for one in told.matches]
+        assert told == [(9, 2, b"bc")]
+        assert "'evil' takes too long: it was not looked for in all of 1 streams" in site.log
+
+
 def test_favorites_of_the_coordinator_outlive_the_others(site: Site) -> None:
     with Coordinator(site.bus, "first") as coordinator:
         site.shard(max_stream_content_bytes=1 << 16)

@@ -10,7 +10,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.shard.patterns import engine
+from services.shard.patterns import budget
 from services.shard.patterns.scanner import load_hyperscan
 from shared.columns import CLOSE_SENT
 from shared.schema import Pattern
@@ -47,7 +47,7 @@ LITERALS = ("a", "aa", "ab", "aba", "abcab", "b\na", "é")
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_put_off() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "LIVE_PURSE_S", 1e9)
+        patch.setattr(budget, "LIVE_PURSE_S", 1e9)
         yield
 
 
@@ -243,3 +243,41 @@ def test_a_look_back_ends_where_no_match_goes_on(
     assert_told_once(run, twin, wanted)
     for row, _ in run.matched:
         assert row["ts_ns"] == times[int(row["end"]) - 1]
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("hyperscan", [True, False], ids=["hyperscan", "regex"])
+@given(
+    traffic(),
+    st.sets(st.integers(1, 40)),
+    patterns(),
+    st.lists(st.tuples(st.integers(0, 8), st.integers(0, 3), st.booleans()), max_size=6),
+)
+def test_what_patterns_that_rest_miss_is_found_when_there_is_time(
+    hyperscan: bool,
+    packets: list[Packet],
+    cuts: set[int],
+    wanted: list[Pattern],
+    changes: list[tuple[int, int, bool]],
+) -> None:
+    run = shard_with(hyperscan)
+    engine = run.worker.patterns
+    engine.set_patterns(wanted)
+    twin = Tracker(limits_of(run.tables))
+    for number, batch in enumerate(in_batches(packets, cuts)):
+        for slot in [slot for at, slot, rests in changes if at == number and rests]:
+            if slot in engine.compiled and slot not in engine.resting:
+                engine.rest([slot])
+        for slot in [slot for at, slot, rests in changes if at == number and not rests]:
+            if slot in engine.resting:
+                engine.wake([slot])
+        run.take(batch)
+        twin.take(batch)
+        engine.retro.work(0)
+    if len(cuts) % 2:
+        run.finish()
+        twin.finish(run.now_ns)
+    while run.worker.wind_up(1):
+        pass
+    assert_matches(run, twin, wanted)
+    assert not engine.resting.all()

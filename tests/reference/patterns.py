@@ -2,8 +2,9 @@
 
 Kernels: `gather_groups` and `gather_streams` put runs of contiguous bytes where a scan finds them,
 `pending_candidates`, `place_hits` and `replace_matches` keep what was found, `settle_streams`
-makes it final, `begin_again`, `forget_streams` and `drop_retired` take it away, `list_matches`,
-`collect_pairs` and `pairs_again` tell it. All together come to `matches_of_run` for every run.
+makes it final, `begin_again`, `let_rest`, `forget_streams` and `drop_retired` take it away,
+`list_matches`, `collect_pairs` and `pairs_again` tell it. All together come to `matches_of_run` for
+every run.
 """
 
 from collections.abc import Iterable

@@ -1,23 +1,26 @@
 """Patterns in a shard: caps, time, filters, changes, what is told and what is refused."""
 
-from time import thread_time
 from typing import Any
 
 import pytest
 
-from services.shard.patterns import engine as engine_of_patterns
-from services.shard.patterns import memory
+from services.shard.patterns import budget, memory
 from services.shard.patterns.budget import (
     CALL_S,
-    LIVE_PURSE_S,
+    LAST_PURSE_S,
     LIVE_SHARE,
     PURSE_S,
-    SHARE,
+    TIMEOUT_S,
+    Last,
     Leisure,
+    Live,
     Purse,
+    Spare,
 )
 from services.shard.patterns.compiled import compile_pattern
 from services.shard.patterns.highlights import highlights, match_page
+from services.shard.patterns.reports import reports
+from services.shard.patterns.resting import Resting
 from services.shard.patterns.scanner import load_hyperscan
 from services.shard.patterns.syntax import UnknownError, read
 from shared.batch import EventBatch
@@ -28,6 +31,12 @@ from tests.shard_harness import ShardRun, ends, small
 
 CLIENT, SERVER = ends("10.0.0.1", 40000), ends("10.0.0.2", 80)
 WINDOW = 4096
+
+
+@pytest.fixture(autouse=True)
+def _nobody_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is; what is about that says so."""
+    monkeypatch.setattr(budget, "LIVE_PURSE_S", 1e9)
 
 
 def said(octets: bytes, seq: int = 0, port: int = 40000, flags: int = ACK) -> Packet:
@@ -59,7 +68,7 @@ def found(run: ShardRun, port: int = 40000) -> list[tuple[int, int, int]]:
 
 
 def report(run: ShardRun, id: int = 1) -> PatternReport:
-    return next(one for one in run.worker.patterns.reports() if one.id == id)
+    return next(one for one in reports(run.worker.patterns) if one.id == id)
 
 
 def look_back(run: ShardRun) -> None:
@@ -192,9 +201,18 @@ HAY = b"a" * 4000 + b"!"
 def at_leisure(run: ShardRun) -> None:
     """There is time, until nothing is put off any more."""
     engine = run.worker.patterns
-    while any(fare.skipped for fare in engine.fares.values()):
-        engine.spare = Purse()
+    while any(fare.skipped for fare in engine.fares.values()) or engine.resting.all():
+        engine.later = Spare()
         engine.retro.work(10, idle=True)
+    while engine.retro.work(10, idle=True):
+        pass
+
+
+def rested(run: ShardRun) -> None:
+    """The first pattern has rested long enough when there is time."""
+    engine = run.worker.patterns
+    engine.resting = Resting(iter(range(0, 10**9, 1000)).__next__)
+    engine.rest([0])
 
 
 def test_a_pattern_that_takes_for_ever_is_put_off_and_then_stopped() -> None:
@@ -213,49 +231,162 @@ def test_a_pattern_that_takes_for_ever_is_put_off_and_then_stopped() -> None:
     assert "stopped in 3 streams" in slow.trouble
 
 
-def test_a_match_that_was_put_off_is_found_once_when_there_is_time() -> None:
-    run = run_with(regex(EVIL))
-    run.take([said(b"bc "), said(b"bbcc", port=40001)])
-    assert found(run) == [(1, 0, 2)]
-    purse = run.worker.patterns.fares[0].purse
-    purse.pay(1000.0, 0)
-    run.take([said(b"bc ", 3), said(b"bc", 4, port=40001)])
-    purse.pay(-2000.0, 0)
-    run.take([said(b"bc", 6)])  # stays out until the stream is looked through
-    run.worker.work(0.01)
-    assert (report(run).skipped, found(run)) == (2, [])
-    at_leisure(run)
-    run.finish()
-    assert found(run) == [(1, 0, 2), (1, 3, 5), (1, 6, 8)]
-    assert found(run, 40001) == [(1, 0, 4), (1, 4, 6)]
-    assert sorted((int(row["start"]), octets) for row, octets in run.matched) == [
-        (0, b"bbcc"), (0, b"bc"), (3, b"bc"), (4, b"bc"), (6, b"bc"),
-    ]  # fmt: skip
-    assert report(run).state == "active"
-
-
 def test_what_was_put_off_is_left_out_when_its_stream_leaves() -> None:
     run = run_with(regex(EVIL), max_flows=2)
-    run.worker.patterns.fares[0].purse.pay(1000.0, 0)
     for port in (40000, 40001, 40002):
-        run.take([said(b"bc", seq=port, port=port)])
-    run.worker.patterns.retro.work(1, idle=True)
-    assert report(run).skipped == 1
+        run.take([said(HAY, seq=port, port=port)])
+    for _ in range(4):
+        run.worker.patterns.later = Spare()
+        run.worker.patterns.retro.work(1, idle=True)
+    slow = report(run)
+    assert (slow.timeouts, slow.skipped) == (2, 1)
     run.worker.patterns.set_patterns([])
     assert not run.worker.patterns.retro.work(1, idle=True)
 
 
-def test_all_patterns_together_have_a_share_of_the_time() -> None:
-    run = run_with(*(regex(EVIL, id) for id in range(1, 11)))
+def test_what_came_while_a_pattern_rested_is_found_once_when_there_is_time() -> None:
+    run = run_with(regex("b[bc]*c"), text("bb", 2))
+    run.take([said(b"bc bc"), said(b"bbc", port=40001)])
+    rested(run)
+    assert found(run) == [(1, 0, 2)]  # the other one may still go on
+    run.take([said(b"c bc ", 5), said(b"c", 3, port=40001)])
+    run.take([said(b"bc", port=40002)])
+    slow = report(run)
+    assert (slow.state, slow.todo_bytes > 0) == ("slow", True)
+    assert "rests until there is time" in slow.trouble
+    assert found(run, 40001) == [(2, 0, 2)]
+    at_leisure(run)
+    assert (report(run).state, report(run).todo_bytes) == ("active", 0)
+    run.take([said(b"c", 4, port=40001)])
+    run.finish()
+    assert found(run) == [(1, 0, 2), (1, 3, 6), (1, 7, 9)]
+    assert found(run, 40001) == [(1, 0, 5), (2, 0, 2)]
+    of_it = sorted((int(row["start"]), octets) for row, octets in run.matched if row["pattern"] < 2)
+    assert of_it == [(0, b"bbccc"), (0, b"bc"), (0, b"bc"), (3, b"bcc"), (7, b"bc")]
+
+
+def test_all_rest_and_wake_up_again() -> None:
+    run = run_with(regex("b+"))
+    run.take([said(b"ab")])
+    rested(run)
+    run.take([said(b"b.", 2)])
+    assert found(run) == []
+    at_leisure(run)
+    run.take([said(b"b.", 4)])
+    assert found(run) == [(1, 1, 3), (1, 4, 5)]
+
+
+def test_packets_that_wait_again_let_it_rest_on() -> None:
+    run = run_with(regex("b+"))
+    run.take([said(b"ab.")])
+    rested(run)
+    run.take([said(b"b.", 3)])
     engine = run.worker.patterns
-    began = thread_time()
-    for port in range(40000, 40010):
-        run.take([said(HAY, port=port)])
-    assert sum(report(run, id).skipped for id in range(1, 11)) == 100
-    fares = engine.fares.values()
-    assert sum(fare.purse.share for fare in fares) == pytest.approx(LIVE_SHARE)
-    assert sum(fare.purse.most for fare in fares) == pytest.approx(LIVE_PURSE_S)
-    assert thread_time() - began < 10  # 25 s, were each given up once
+    engine.wake([0])
+    assert not engine.retro.work(1)
+    assert engine.resting.all() == [0]
+    at_leisure(run)
+    assert found(run) == [(1, 1, 2), (1, 3, 4)]
+
+
+def test_what_passes_while_a_pattern_rests_is_counted_where_nothing_is_retained() -> None:
+    run = run_with(regex("b+"), disable_stream_content=True)
+    rested(run)
+    run.take([said(b"b.")])
+    at_leisure(run)
+    assert report(run).trouble == "1 streams lost content before it was looked for"
+
+
+class OfHits(Live):
+    """The first pattern rests when it pays for hits."""
+
+    def pay(self, slot: int, seconds: float, octets: int = 0) -> None:
+        if not octets and slot == 0:
+            self.tired.add(slot)
+
+
+def test_a_pattern_with_a_hit_in_every_byte_rests_and_the_others_go_on() -> None:
+    run = run_with(text("a"), regex("b+c", 2), max_pattern_matches_per_stream=9999)
+    engine = run.worker.patterns
+    engine.now = OfHits(lambda: True)
+    run.take([said(b"a" * 5000 + b"bc")])
+    assert engine.resting.all() == [0]
+    run.take([said(b" bbc a", 5002)])
+    assert [match for match in found(run) if match[0] == 2] == [(2, 5000, 5002), (2, 5003, 5006)]
+    while run.worker.wind_up(1):
+        pass
+    assert report(run).matches + report(run).over_limit == 5001
+
+
+def test_behind_the_last_packet_good_patterns_have_all_they_need_and_bad_ones_a_little(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = run_with(regex(EVIL), regex("needle+", 2))
+    for port in range(40000, 40040):
+        run.take([said(HAY + b"needle", port=port)])
+    engine = run.worker.patterns
+    engine.rest([1])
+    run.take([said(b"needle.", 4007)])
+    while run.worker.wind_up(0.01):
+        pass
+    run.worker.give_up()
+    run.finish()
+    assert (report(run, 2).matches, report(run, 2).state) == (41, "active")
+    assert report(run).skipped + report(run).timeouts == 40
+    assert "40 streams; give a simpler expression" in caplog.text
+    assert "needle" not in caplog.text
+
+
+def test_the_costliest_rest_until_the_others_fit() -> None:
+    now = [0.0]
+    budget_of = Live(lambda: True, lambda: now[0])
+    budget_of.suspects = frozenset((4,))
+    budget_of.purse.most = budget_of.purse._left = 0.05
+    now[0] = 1.0
+    for slot, seconds in ((1, 0.01), (2, 0.3), (3, 0.02)):
+        assert budget_of.limit(slot, 100) > 0
+        budget_of.pay(slot, seconds)
+    assert budget_of.limit(2, 100) == 0
+    assert budget_of.settle() == [2]
+    assert budget_of.settle() == []
+    now[0] += 2.0
+    assert budget_of.settle() == []
+    for _ in range(400):  # 1.2 ms at the price of what is ordinary
+        budget_of.pay(5, CALL_S, 1)
+    for _ in range(6000):
+        budget_of.pay(4, CALL_S, 1)
+    assert budget_of.settle() == [4]
+    idle = Live(lambda: False, lambda: now[0])
+    idle.pay(1, 1e10)
+    assert idle.settle() == []
+
+
+def test_the_share_of_those_that_go_on() -> None:
+    """Whoever keeps paying: what is paid stays below the share and some advances."""
+    now, paid = [0.0], 0.0
+    live = Live(lambda: True, lambda: now[0])
+    live.purse.most = live.purse._left = 0.05
+    awake = set(range(10))
+    while now[0] < 10:
+        now[0] += 0.001
+        for slot in awake:
+            if live.limit(slot, 100):
+                live.pay(slot, 0.00005 * (1 + slot))
+                paid += 0.00005 * (1 + slot)
+        now[0] += 0.00005 * sum(1 + slot for slot in awake)
+        awake -= set(live.settle())
+    assert awake
+    assert paid < LIVE_SHARE * now[0] + 10 * 0.05
+
+
+def test_behind_the_last_packet_a_part_for_each() -> None:
+    last = Last(dict.fromkeys((1, 2)))
+    assert last.limit(1, 0) < TIMEOUT_S
+    last.pay(1, LAST_PURSE_S, 0)
+    assert last.limit(1, 0) == 0
+    assert last.limit(2, 0) > 0
+    assert last.limit(3, 0) == 0
+    assert last.settle() == [1]
 
 
 def test_a_purse_fills_with_time() -> None:
@@ -268,19 +399,37 @@ def test_a_purse_fills_with_time() -> None:
     assert not purse.can_pay()
     now[0] += 2.0
     assert purse.can_pay()
-    purse.resize(SHARE / 2, PURSE_S / 4)
-    now[0] += 1.0
-    assert purse.worth(0) == pytest.approx(PURSE_S / 4 + CALL_S)
+    assert not purse.spend(1.0)
+    purse.refill(0.01)
+    assert purse.worth(0) == pytest.approx(0.01 + CALL_S)
 
 
-def test_there_is_leisure_when_packets_take_little_of_the_time() -> None:
+def test_there_is_leisure_when_packets_took_little_of_the_time_for_a_while() -> None:
     now = [0.0]
     leisure = Leisure(lambda: now[0])
-    for busy, expected in ((0.0, True), (0.4, False), (0.05, True)):
-        leisure.spend(busy)
-        now[0] += 0.6
-        assert leisure.is_there() == expected
-        assert leisure.is_there() == expected
+    for busy, is_there, is_loaded in (
+        (0.0, False, False), (0.0, True, False), (0.35, False, True), (0.15, False, False),
+        (0.05, False, False), (0.05, True, False),
+    ):  # fmt: skip
+        leisure.begin()
+        now[0] += busy
+        leisure.end()
+        now[0] += 0.4 - busy
+        assert (leisure.is_there(), leisure.is_loaded()) == (is_there, is_loaded)
+    leisure.begin()
+    now[0] += 1.0
+    assert leisure.is_loaded()  # in the middle of a batch
+
+
+def test_a_search_that_cannot_take_long_is_known() -> None:
+    def safe_bytes(value: str) -> int:
+        return compile_pattern(regex(value), WINDOW).safe_bytes
+
+    assert safe_bytes(r"flag\{[^}]+\}") == 1024
+    assert safe_bytes("([A-Z]{4}-){3}[A-Z]{4}") > 1 << 16
+    assert safe_bytes(r"\bx\s*;\s*(cat|nc)") == 101
+    for value in ("(a+)+$", "(a|aa)+$", "(?:a?b)*c", r"(.*a){12}$", "a(?R)?b"):
+        assert safe_bytes(value) == 0
 
 
 # --------------------------------------------------------------------------------------- filters
@@ -334,6 +483,15 @@ def test_what_is_known_of_ends_is_of_the_patterns_there_are() -> None:
     look_back(run)
     run.take([said(b"c", 2)])
     assert found(run) == [(2, 0, 3)]
+
+
+def test_what_began_before_a_new_pattern_came_goes_on() -> None:
+    run = ShardRun(small())
+    run.take([said(b"x" * 500 + b"flag{" + b"a" * 400)])
+    run.worker.patterns.set_patterns([regex(r"flag\{[^}]+\}")])
+    look_back(run)
+    run.take([said(b"b}", 905)])
+    assert found(run) == [(1, 500, 907)]
 
 
 def test_a_pattern_that_is_changed_or_gone_takes_its_matches_along() -> None:
@@ -411,12 +569,11 @@ def test_binary_patterns_as_they_are_written() -> None:
 def test_view_off_means_no_patterns() -> None:
     run = run_with(text("a"), disable_stream_view=True)
     run.take([said(b"a")])
-    assert run.worker.patterns.reports() == []
+    assert reports(run.worker.patterns) == []
     assert run.matched == []
 
 
-def test_a_hit_in_every_byte_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_of_patterns, "LIVE_PURSE_S", 10.0)  # this is not about time
+def test_a_hit_in_every_byte_is_bounded() -> None:
     run = run_with(regex("(?s)."), regex("a*", 2), max_pattern_matches_per_stream=100)
     run.take([said(b"a" * 60000)])
     run.take([said(b"FIN", 60000, flags=FIN | ACK)])
@@ -425,6 +582,14 @@ def test_a_hit_in_every_byte_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 # ---------------------------------------------------------------------------------- looking on
+
+
+def test_a_thousand_patterns() -> None:
+    run = run_with(*(text(f"word {number:04}.", id=1 + number) for number in range(1000)))
+    run.take([said(b"word 0999. word 0001. word 1000.")])
+    assert found(run) == [(1000, 0, 10), (2, 11, 21)]
+    run.worker.patterns.set_patterns([text("word 0999.", id=1000)])
+    assert found(run) == [(1000, 0, 10)]
 
 
 def test_highlights_are_clipped_and_capped() -> None:

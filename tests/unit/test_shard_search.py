@@ -124,6 +124,30 @@ def test_a_search_that_nobody_polls_ends() -> None:
     assert result["trouble"] == "nobody asked for its hits"
 
 
+def test_a_new_search_has_more_of_the_time_until_its_first_hit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.shard.search.STEP_BYTES", 64)
+    monkeypatch.setattr("services.shard.search.NEW_WORK_S", 60.0)
+    run = ShardRun(small(max_flows=4096))
+    for port in range(40000, 41000):
+        run.take([said(b"x" * 30, port)])
+    run.take([said(b"needle", 41000, ts_ns=5)])
+    now = [0.0]
+    searches = Searches(run.worker.patterns, lambda: now[0])
+    searches.start(start("nothing"))
+    assert not searches.work(0)  # all at once
+    searches.start(start("needle"))
+    monkeypatch.setattr("services.shard.search.NEW_WORK_S", 0.0)
+    assert searches.work(0)
+    assert searches.poll("s", 0)["hits"]
+    monkeypatch.setattr("services.shard.search.NEW_WORK_S", 60.0)
+    assert searches.work(0)  # the others can wait
+    searches.start(start("nothing"))
+    now[0] = 1.0
+    assert searches.work(0)  # a step
+
+
 def test_the_streams_in_which_there_are_hits_each_once() -> None:
     run = ShardRun(small())
     for i, octets in enumerate((b"x and x", b"none", b"x")):

@@ -259,6 +259,17 @@ def begin_again(m: PatternColumns, rows: U32) -> None:
 
 
 @kernel
+def let_rest(m: PatternColumns) -> None:
+    """Engaged patterns are not looked for until there is time: what more data could change of what
+    they found is gone until then."""
+    for i in range(np.int64(m.state[USED_CURSORS])):
+        cursor = m.cursors[i]
+        if cursor.used != 0 and m.sought[np.uint64(cursor.slot)].engaged != 0:
+            for side in range(2):
+                drop_provisional(m, np.uint64(i + 1), side)
+
+
+@kernel
 def drop_retired(t: ShardColumns, m: PatternColumns, first: int) -> int:
     """Free the cursors of slots that have no pattern any more, and tell so.
 

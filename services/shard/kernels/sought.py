@@ -51,7 +51,7 @@ class PatternColumns(NamedTuple):
     config: OutI64
 
 
-SLOTS = 256  # patterns at a time
+SLOTS = 4096  # patterns at a time
 
 # `state`, unsigned, changed by kernels
 (
@@ -92,5 +92,6 @@ SLOTS = 256  # patterns at a time
     BEFORE,  # bytes before and behind a match that some pattern depends on
     AFTER,
     EDGES,  # there are bytes that no pattern can match
+    USED_SLOTS,  # 1 + the last slot that has a pattern
     SOUGHT_CONFIG_LEN,
-) = range(6)
+) = range(7)

@@ -38,6 +38,7 @@ from services.shard.kernels.sought import (
     RESCANS_LOST,
     SPANS,
     UNSCANNED,
+    USED_SLOTS,
     PatternColumns,
 )
 from services.shard.kernels.state import GROUPS, ShardColumns
@@ -186,7 +187,7 @@ def note_service(t: Any, m: Any, row: Any) -> Any:
     if before == 0 or before == np.int64(seen_as):
         return
     service, client = (before - 1) >> 1, (before - 1) & 1
-    for slot in range(m.sought.size):
+    for slot in range(m.config[USED_SLOTS]):
         pattern = m.sought[slot]
         for side in range(2):
             was = concerns(pattern, service, side == client)

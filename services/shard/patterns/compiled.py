@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import regex
 
-from services.shard.patterns.syntax import NEVER, Syntax, UnknownError, literal, read
+from services.shard.patterns.parts import NEVER, Syntax
+from services.shard.patterns.syntax import UnknownError, literal, read
 from shared.columns import PATTERN_DIRECTIONS, PATTERN_KINDS, SERVICES
 from shared.schema import Pattern
 
@@ -17,6 +18,7 @@ LONGEST = 1 << 16  # a longer bound is as good as none
 LONGEST_VALUE = 1 << 16
 NEAR_BYTES = 256  # a pattern that reaches farther is worth looking for its beginning
 ALL = frozenset(range(256))
+SAFE_STEPS = 1 << 20  # of `regex`: 10 ms at the very worst
 EDGE_BYTES = 2  # behind a head, that an edge in it may look at
 SEPARATORS = str.maketrans("", "", " :_-\t\r\n")
 
@@ -37,6 +39,12 @@ class Compiled:
     caseless: bool
     alphabet: bytes  # a match has no other bytes; empty = it may have any
     at_end: bool  # a match ends where the run does, or before a newline there
+    safe_bytes: int  # a search of no more than these cannot take long
+
+    @property
+    def suspect(self) -> bool:
+        """It may backtrack without a bound: a repetition lies within another, or who knows."""
+        return self.safe_bytes == 0 and self.reach > NEAR_BYTES
 
     @property
     def back(self) -> int:
@@ -108,7 +116,7 @@ def of_literal(pattern: Pattern, octets: bytes) -> Compiled:
     wider = "".join(f"\\x{octet:02x}" for octet in octets).encode()
     exact = regex.compile(regex.escape(octets, special_only=True))
     return Compiled(
-        pattern, exact, size, size, 0, 0, wider, b"", 0, False, bytes(set(octets)), False
+        pattern, exact, size, size, 0, 0, wider, b"", 0, False, bytes(set(octets)), False, NEVER
     )
 
 
@@ -118,7 +126,7 @@ def of_regex(
     try:
         syntax = read(octets)
     except (UnknownError, RecursionError):
-        syntax = Syntax("", "", 0, 0, NEVER, NEVER, NEVER, False, False, ALL, False)
+        syntax = Syntax("", "", 0, 0, NEVER, NEVER, NEVER, False, False, ALL, False, NEVER)
     before, after = min(syntax.before, window), min(syntax.after, window)
     reach = syntax.high + after if syntax.high <= LONGEST else window
     exact = syntax.plain and syntax.low == syntax.high and 0 < syntax.low <= LONGEST
@@ -135,6 +143,7 @@ def of_regex(
         syntax.caseless,
         b"" if syntax.octets == ALL else bytes(sorted(syntax.octets)),
         syntax.at_end,
+        int(SAFE_STEPS ** (1 / (1 + syntax.choices))) if syntax.choices < NEVER else 0,
     )
 
 

@@ -11,6 +11,7 @@ read of its stream. There is no more of it than matches that are kept.
 
 import logging
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from services.shard.kernels.matches import (
     collect_pairs,
     drop_retired,
     forget_streams,
+    let_rest,
     list_matches,
     pairs_again,
     pending_candidates,
@@ -30,29 +32,25 @@ from services.shard.kernels.matches import (
     settle_streams,
 )
 from services.shard.kernels.spans import NEWLINE, gather_groups
-from services.shard.patterns.budget import (
-    LIVE_PURSE_S,
-    LIVE_SHARE,
-    SPARE_PURSE_S,
-    SPARE_SHARE,
-    Purse,
-)
+from services.shard.patterns.budget import Leisure, Live, Payer, Spare
 from services.shard.patterns.compiled import Compiled, compile_pattern
 from services.shard.patterns.confirm import Confirmer, Fare
 from services.shard.patterns.memory import HOPS_A_BATCH, pattern_columns
 from services.shard.patterns.passes import Pass, fill_wanted, one_pass
+from services.shard.patterns.resting import Heads, Resting
 from services.shard.patterns.retro import Retro
-from services.shard.patterns.scanner import Hits, load_hyperscan
+from services.shard.patterns.scanner import HEAD, NONE, Hits, load_hyperscan
 from services.shard.tables import Tables
 from shared.batch import EventBatch
 from shared.columns import MATCH, SOUGHT_CONFIRM, SOUGHT_EXACT, SOUGHT_NOT
-from shared.schema import Pattern, PatternReport
+from shared.schema import Pattern
 from shared.settings import Settings
 
 LOG = logging.getLogger("shard.patterns")
 LOOSE = 1 << 31  # bytes: a hit of a prefilter may end anywhere
 AGAIN_AT_ONCE = 65536
 MOST_FLOODS = 4
+SUSPECTS = -1  # who pays for what all of them together cost
 Tell = Callable[[EventBatch], None]
 
 
@@ -69,14 +67,19 @@ class PatternEngine:
         self.m = pattern_columns(tables, kept, settings.max_pattern_matches_per_stream)
         self.compiled: dict[int, Compiled] = {}  # by slot
         self.fares: dict[int, Fare] = {}
-        self.spare = Purse(SPARE_SHARE, SPARE_PURSE_S)
+        self.leisure = Leisure()
+        self.now = Live(self.leisure.is_loaded)
+        self.later: Payer = Spare()
+        self.resting = Resting()
         self._waiting: list[EventBatch] = []
         self.trouble: dict[int, str] = {}  # by id, of those that cannot be looked for
-        self.live: Pass | None = None
+        self.live: list[Pass] = []  # the last one is of `suspects`, where there are some
+        self.suspects: list[int] = []
+        self._near = self._back = 0  # bytes before what is new
         self.retro = Retro(self)
         self.buffer = self.m.buffer.data
         self._confirmer = Confirmer(self.m, settings.max_pattern_matches_per_stream)
-        self._payer: Purse | None = None
+        self._payer: Payer = self.now
 
     @property
     def active(self) -> bool:
@@ -112,11 +115,7 @@ class PatternEngine:
             self.m.tails["upto"][: int(self.tables.state[s.USED_ROWS]) * 2] = 0
         known = {compiled.pattern.id for compiled in self.compiled.values()}
         new = [self._add(pattern) for id, pattern in wanted.items() if id not in known]
-        parts = max(1, len(self.compiled))
-        for fare in self.fares.values():
-            fare.purse.resize(LIVE_SHARE / parts, LIVE_PURSE_S / parts)
         self._prepare(heads=True)
-        fill_wanted(self.m.wanted, self.compiled)
         by_service = any(one.services or one.direction for one in self.compiled.values())
         if by_service and not self.m.config[p.BY_SERVICE]:
             self.m.seen_as[:] = 0
@@ -135,7 +134,7 @@ class PatternEngine:
             LOG.warning("pattern %s is not looked for: %s", pattern.id, error)
             return -1
         slot = next(i for i in range(p.SLOTS) if i not in self.compiled)
-        self.compiled[slot], self.fares[slot] = compiled, Fare(Purse(LIVE_SHARE, LIVE_PURSE_S))
+        self.compiled[slot], self.fares[slot] = compiled, Fare()
         row = self.m.sought[slot]
         row["id"], row["width"], row["after"] = pattern.id, compiled.width, compiled.after
         row["services"], row["direction"] = compiled.services, compiled.direction
@@ -145,17 +144,30 @@ class PatternEngine:
         return slot
 
     def _prepare(self, heads: bool) -> None:
-        """The pass of live content. What is known of directions' ends is of other patterns."""
-        self.live = None
-        self.m.edges[: int(self.tables.state[s.USED_ROWS]) * 2] = 0
-        if self.compiled:
-            self.live = one_pass(self.hyperscan, self.compiled, heads)
-            self.m.sought["after"][self.live.scanner.loose] = LOOSE
-            self.m.sought["at_end"][self.live.scanner.loose] = 0
-            self.m.alphabet[:] = self.live.alphabet
-            self.m.config[p.BEFORE] = self.live.before
-            self.m.config[p.AFTER] = self.live.after
-            self.m.config[p.EDGES] = not self.live.alphabet.all()
+        """The passes of live content. What is known of directions' ends is of other patterns; any
+        of these may have begun there."""
+        m, sides = self.m, int(self.tables.state[s.USED_ROWS]) * 2
+        m.edges[:sides] = 0
+        awake = {slot: one for slot, one in self.compiled.items() if slot not in self.resting}
+        suspects = {slot: one for slot, one in awake.items() if one.suspect}
+        plain = {slot: one for slot, one in awake.items() if not one.suspect}
+        self.suspects = list(suspects)
+        self.now.suspects = frozenset(suspects)
+        self.live = [one_pass(self.hyperscan, some, heads) for some in (plain, suspects) if some]
+        m.config[p.USED_SLOTS] = 1 + max(self.compiled, default=-1)
+        fill_wanted(m.wanted, awake)
+        m.alphabet[:] = 0
+        for one in self.live:
+            m.sought["after"][one.scanner.loose] = LOOSE
+            m.sought["at_end"][one.scanner.loose] = 0
+            m.alphabet[:] |= one.alphabet
+        m.config[p.BEFORE] = max((one.before for one in self.live), default=0)
+        m.config[p.AFTER] = max((one.after for one in self.live), default=0)
+        m.config[p.EDGES] = not m.alphabet.all()
+        self._near = max((one.near for one in self.live), default=0)
+        self._back = max((one.back for one in self.live), default=0)
+        begun = self.tables.dirs["offset"][:sides] + np.uint64(self._back)
+        m.tails["armed"][:sides] = np.maximum(m.tails["armed"][:sides], begun)
 
     def _retire(self, slots: Sequence[int]) -> None:
         """Patterns that are not looked for any more: their matches go, and that is told."""
@@ -164,42 +176,76 @@ class PatternEngine:
         for slot in slots:
             self.m.sought[slot]["how"] = SOUGHT_NOT
             del self.compiled[slot], self.fares[slot]
+            self.resting.forget(slot)
         at = 0
         while at < int(self.m.state[p.USED_CURSORS]):
             at = drop_retired(self.tables.columns, self.m, at)
             self.tell_now()
+
+    # ------------------------------------------------------------------------------- rest
+    @property
+    def heads(self) -> Heads:
+        """Of the content log's rings."""
+        return int(self.tables.state[s.HEAD_0]), int(self.tables.state[s.HEAD_1])
+
+    def rest(self, slots: Sequence[int]) -> None:
+        """These patterns are not looked for until there is time."""
+        slots = sorted(set(slots))
+        if not slots:
+            return
+        self.engage(slots)
+        let_rest(self.m)
+        for slot in slots:
+            self.resting.lay(slot, self.retro.asked(slot, self.heads))
+        self.retro.forget(slots)
+        self._prepare(heads=True)
+
+    def wake(self, slots: Sequence[int]) -> None:
+        """Look for them again, and in all that they may have missed."""
+        if not self.live:
+            self.m.tails["upto"][: int(self.tables.state[s.USED_ROWS]) * 2] = 0
+        since = self.resting.end(slots)
+        self._prepare(heads=True)
+        self.retro.catch_up(slots, since)
 
     # ------------------------------------------------------------------------------- live
     def scan(self, payload: NDArray[np.uint8]) -> None:
         """Look at the groups of a batch, whose bytes have been stored."""
         columns, m = self.tables.columns, self.m
         groups = int(self.tables.state[s.GROUPS])
-        assert self.live is not None
         m.state[p.HOPS] = HOPS_A_BATCH
-        self.engage(self.live)
         at = 0
-        while at < groups:
-            at = gather_groups(columns, m, payload, at, self.live.near, self.live.back)
-            self.look(self.live, again=False)
-        if self.live.scanner.floods > MOST_FLOODS:
+        while at < groups and self.live:
+            began = perf_counter()
+            at = gather_groups(columns, m, payload, at, self._near, self._back)
+            gathering_s = perf_counter() - began
+            for one in self.live:
+                self.engage(one.slots)
+                scanning_s = self.look(one, False, self.now)
+            if self.suspects:
+                far = len(self.live) == 1 or self.live[0].near < self._near
+                self.now.pay(SUSPECTS, scanning_s + gathering_s * far)
+            tired = set(self.now.settle())
+            self.rest([*(tired - {SUSPECTS}), *(self.suspects if SUSPECTS in tired else ())])
+        if any(one.scanner.floods > MOST_FLOODS for one in self.live):
             self._prepare(heads=False)  # they are everywhere in this traffic
         if m.state[p.RESCANS]:
             rows = m.rescan[: int(m.state[p.RESCANS])].copy()
             m.state[p.RESCANS] = 0
             self.retro.rescan(np.unique(rows))
 
-    def engage(self, one: Pass) -> None:
-        """The next look is for the patterns of this pass."""
+    def engage(self, slots: Sequence[int] | NDArray[np.intp]) -> None:
+        """The next look is for these patterns."""
         self.m.sought["engaged"] = 0
-        self.m.sought["engaged"][one.slots] = 1
+        self.m.sought["engaged"][slots] = 1
 
-    def look(self, one: Pass, again: bool, spare: Purse | None = None) -> None:
+    def look(self, one: Pass, again: bool, payer: Payer) -> float:
         """Find what the gathered spans have of a pass. again: streams are looked through anew.
-        spare: pays for it."""
-        m, self._payer = self.m, spare
+        Returns the seconds of its scan."""
+        m, self._payer = self.m, payer
         spans, fill = int(m.state[p.SPANS]), int(m.state[p.FILL])
         if spans == 0:
-            return
+            return 0.0
         m.state[p.CANDIDATES] = 0
         at = 0 if one.confirms else spans
         while at < spans:
@@ -207,14 +253,26 @@ class PatternEngine:
             if at < spans:
                 self._make_room()
         self.buffer[fill] = NEWLINE
+        began = perf_counter()
         hits, scanned = one.scanner.scan(self.buffer[: fill + 1], spans)
+        rest = self._hits_of_spans(one, scanned) if scanned < fill else NONE
+        seconds = perf_counter() - began
+        if hits[0].size > spans:
+            self._charge(hits[0], spans, seconds)
         self._place(hits, False, again)
-        if scanned < fill:
-            self._place(self._hits_of_spans(one, scanned), True, again)
+        self._place(rest, True, again)
         ends = m.spans["end"][:spans]
         for slot in one.scanner.unaided:
             self._place((np.full(spans, slot, np.uint32), ends.copy()), True, again)
         self._confirm()
+        return seconds
+
+    def _charge(self, slots: NDArray[np.uint32], spans: int, seconds: float) -> None:
+        """Patterns pay for hits, beyond one in each span."""
+        counts = np.bincount(slots % HEAD)
+        paying = np.flatnonzero(counts > spans)
+        for slot in paying.tolist():
+            self._payer.pay(slot, seconds * (int(counts[slot]) - spans) / slots.size, 0)
 
     def _hits_of_spans(self, one: Pass, scanned: int) -> Hits:
         """For the spans that the scan did not finish: which patterns may match in each."""
@@ -252,7 +310,7 @@ class PatternEngine:
         while not replace_matches(self.tables.columns, m, found):
             self._put_by()
         m.state[p.CANDIDATES] = 0
-        for slot, row in self._confirmer.put_off:
+        for row, slot in self._confirmer.put_off:
             self.retro.put_off(slot, row)
         self._confirmer.put_off.clear()
 
@@ -318,33 +376,6 @@ class PatternEngine:
         if room:
             list_matches(self.tables.columns, self.m, row, rows)
         return np.sort(rows, order=["dir", "start", "pattern"])
-
-    def reports(self) -> list[PatternReport]:
-        """How each pattern fares."""
-        failed = [
-            PatternReport(id=id, state="failed", trouble=words)
-            for id, words in sorted(self.trouble.items())
-        ]
-        return [self._report(slot) for slot in sorted(self.compiled)] + failed
-
-    def _report(self, slot: int) -> PatternReport:
-        fare, row = self.fares[slot], self.m.sought[slot]
-        scanned, todo = self.retro.progress(slot)
-        state = "scanning" if todo else "active"
-        words = ""
-        if fare.skipped or fare.timeouts:
-            state = "slow"
-            words = (
-                f"it takes too long: stopped in {fare.timeouts} streams,"
-                f" {fare.skipped} put off until there is time"
-            )
-        if fare.lost:
-            words += f"{words and '; '}{fare.lost} streams lost content before it was looked for"
-        return PatternReport(
-            id=int(row["id"]), matches=int(row["matches"]), over_limit=int(row["over_limit"]),
-            timeouts=fare.timeouts, skipped=fare.skipped + fare.lost, scanned_bytes=scanned,
-            todo_bytes=todo, state=state, trouble=words,
-        )  # fmt: skip
 
 
 def same(old: Pattern, new: Pattern | None) -> bool:

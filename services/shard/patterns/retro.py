@@ -4,10 +4,13 @@ A stream is looked through from its first retained byte to its last, and what wa
 as content came is found again there: so each match is once in the end, whoever found it first.
 While a long stream is halfway, new content is left to this alone.
 
-Streams for which a pattern took too long while packets waited are put off. They are looked through
-in the same way when there is nothing else to do.
+Streams for which a pattern took too long while packets waited are put off, and those that came
+while it rested wait for it. They are looked through in the same way when there is nothing else to
+do, and when the input has ended, before the shard says so: a pattern that is worth its time then
+has all it needs, the others a little, and what is left out is counted and said.
 """
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +25,9 @@ from services.shard.kernels import sought as p
 from services.shard.kernels import state as s
 from services.shard.kernels.matches import begin_again
 from services.shard.kernels.retained import gather_streams
+from services.shard.patterns.budget import Last, Payer, Spare
 from services.shard.patterns.passes import Pass, fill_wanted, one_pass
+from services.shard.patterns.resting import Heads
 from services.shard.tables import Tables
 from shared.columns import CLOSE_SENT, LIVE, SERVICES
 
@@ -33,6 +38,7 @@ STEP_BYTES = 1 << 19
 JOBS = 64  # that wait; of more rescans are left out and counted
 PUT_OFF = 1 << 16  # streams, for all patterns; more stay left out
 PUT_OFF_A_JOB = 8
+LOG = logging.getLogger("shard.patterns")
 
 
 @dataclass
@@ -46,6 +52,7 @@ class Job:
     wanted: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(2 * len(SERVICES), np.uint8))
     asked: tuple[int, int] = (0, 0)  # heads of the content log's rings at that time
     late: bool = False  # they were put off
+    rested: bool = False  # or came while the patterns rested
     begun: int = 0  # streams
     scanned: int = 0
 
@@ -58,6 +65,7 @@ class Retro:
         self.jobs: deque[Job] = deque()
         self.done: dict[int, int] = {}  # by slot: bytes that were looked through
         self.left_out = 0
+        self._said: dict[int, int] = {}  # by slot: streams left out
         self._put_off: dict[int, dict[int, int]] = {}  # by slot: ids of streams by row
 
     def begin(self, slots: Sequence[int]) -> None:
@@ -86,38 +94,63 @@ class Retro:
             if sum(map(len, self._put_off.values())) < PUT_OFF:
                 waiting[row] = stream_id
 
+    def catch_up(self, slots: Sequence[int], since: Heads) -> None:
+        """Look for patterns that rested in all that may have come meanwhile."""
+        tables, fares = self.engine.tables, self.engine.fares
+        rows = newest_first(tables)
+        live = 0 if tables.retains else int(np.count_nonzero(tables.flows["marks"] & LIVE))
+        for slot in slots:
+            fares[slot].skipped = 0
+            fares[slot].lost += live  # of which nothing is retained
+        if self._add(slots, rows, tables.used_content() if rows.size else 0, late=True):
+            self.jobs[-1].asked, self.jobs[-1].rested = since, True
+
+    def asked(self, slot: int, heads: Heads) -> Heads:
+        """Since when a pattern may miss content, if it stops being looked for now."""
+        waiting = [job.asked for job in self.jobs if slot in job.one.slots]
+        return min(waiting, default=heads)
+
     def _take_up(self) -> bool:
         """Begin with some of what was put off, if there is time for it; whether there is a job."""
-        if not self._put_off or not self.engine.spare.can_pay():
-            return False
-        slot, waiting = next(iter(self._put_off.items()))
-        some = dict(islice(waiting.items(), PUT_OFF_A_JOB))
+        if due := self.engine.resting.due():
+            self.engine.wake(due)
+        elif self._put_off and self._can_pay():
+            slot = next(iter(self._put_off))
+            self._take_some(slot, PUT_OFF_A_JOB)
+        return bool(self.jobs)
+
+    def _can_pay(self) -> bool:
+        return self.engine.later.limit(-1, 0) > 0
+
+    def _take_some(self, slot: int, most: int) -> None:
+        """A job of streams that were put off; other patterns have their turn after it."""
+        waiting = self._put_off.pop(slot)
+        some = dict(islice(waiting.items(), most))
         for row in some:
             del waiting[row]
-        del self._put_off[slot]
         if waiting:
-            self._put_off[slot] = waiting  # the others have their turn first
+            self._put_off[slot] = waiting
         rows = np.array(list(some), np.uint32)
         there = self.engine.tables.flows["stream_id"][rows] == np.array(
             list(some.values()), np.uint64
         )
         self.engine.fares[slot].skipped -= int(there.sum())
         self._add([slot], rows[there], 0, late=True)
-        return bool(self.jobs)
 
     def _add(
         self, slots: Sequence[int], rows: NDArray[np.uint32], total: int, late: bool = False
-    ) -> None:
+    ) -> bool:
+        """Whether there is anything to do."""
         engine = self.engine
-        if not rows.size:
-            return
+        if not rows.size or not slots:
+            return False
         patterns = {slot: engine.compiled[slot] for slot in slots}
         ids = np.ascontiguousarray(engine.tables.flows["stream_id"][rows])
-        heads = engine.tables.state[[s.HEAD_0, s.HEAD_1]].tolist()
         job = Job(one_pass(engine.hyperscan, patterns), rows, ids, total, late=late)
-        job.asked = heads[0], heads[1]
+        job.asked = engine.heads
         fill_wanted(job.wanted, patterns)
         self.jobs.append(job)
+        return True
 
     def forget(self, slots: Sequence[int]) -> None:
         """Patterns that are gone; their slots may have others by now."""
@@ -147,10 +180,56 @@ class Retro:
         put off goes on then, about once a heartbeat."""
         until = perf_counter() + seconds
         while self.jobs or (idle and self._take_up()):
-            self._step(self.jobs[0])
+            job = self.jobs[0]
+            if job.rested and not idle:  # packets wait again
+                self.engine.rest(job.one.slots.tolist())
+                continue
+            if job.late and not self._can_pay():
+                return False
+            self._step(job)
             if perf_counter() >= until:
                 break
         return bool(self.jobs)
+
+    def wind_up(self, seconds: float) -> bool:
+        """Behind the last packet; whether something is left to do."""
+        engine, until = self.engine, perf_counter() + seconds
+        if not isinstance(engine.later, Last):
+            engine.later = Last(engine.compiled)
+            if rested := engine.resting.all():
+                engine.wake(rested)
+            for slot in list(self._put_off):
+                self._take_some(slot, PUT_OFF)
+        while self.jobs:
+            self._step(self.jobs[0])
+            self._drop(engine.later.settle())
+            if perf_counter() >= until:
+                break
+        return bool(self.jobs)
+
+    def _drop(self, slots: Sequence[int]) -> None:
+        """These patterns have used up their time: count the streams that are left to them."""
+        for slot in slots:
+            for job in self.jobs:
+                if slot in job.one.slots:
+                    self.engine.fares[slot].skipped += job.rows.size - job.begun
+        self.forget(slots)
+
+    def give_up(self) -> None:
+        """There is no more time: what is not done is left out, counted, and said."""
+        engine = self.engine
+        if rested := engine.resting.all():
+            engine.wake(rested)
+        self._drop(list(engine.compiled))
+        engine.later = Spare()
+        for slot, fare in engine.fares.items():
+            left_out = fare.skipped + fare.timeouts + fare.lost
+            if left_out != self._said.get(slot, 0):
+                self._said[slot] = left_out
+                LOG.warning(
+                    "pattern %r takes too long: it was not looked for in all of %s streams;"
+                    " give a simpler expression", engine.compiled[slot].pattern.name, left_out,
+                )  # fmt: skip
 
     def _step(self, job: Job) -> None:
         engine, m = self.engine, self.engine.m
@@ -164,10 +243,10 @@ class Retro:
         at = int(m.state[p.AT_ROW])
         halfway = bool(m.state[p.AT_SIDE] or m.state[p.AT_OFFSET])
         m.state[p.ASIDE] = int(job.rows[at]) + 1 if halfway else 0
-        engine.engage(job.one)
+        engine.engage(job.one.slots)
         self._begin_streams(job, at + halfway)
         m.state[p.HOPS] = 0
-        engine.look(job.one, again=True, spare=engine.spare if job.late else None)
+        engine.look(job.one, True, self._payer_of(job))
         for slot in job.one.slots.tolist():
             engine.fares[slot].lost += int(m.state[p.LOST])
         spans = m.spans[: int(m.state[p.SPANS])]
@@ -177,7 +256,13 @@ class Retro:
             self._stand_still()
             for slot in job.one.slots.tolist():
                 self.done[slot] = max(self.done.get(slot, 0), job.scanned)
+        engine.rest(engine.now.settle())
         engine.tell_now()
+
+    def _payer_of(self, job: Job) -> Payer:
+        """Who pays for it: what is new among patterns is for now, until the input has ended."""
+        later = self.engine.later
+        return later if job.late or isinstance(later, Last) else self.engine.now
 
     def _begin_streams(self, job: Job, upto: int) -> None:
         rows, ids = job.rows[job.begun : upto], job.ids[job.begun : upto]

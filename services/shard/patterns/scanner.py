@@ -10,6 +10,7 @@ newlines: hyperscan 0.9.1 (Vectorscan) does not see some `$` before a newline th
 import importlib
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +21,6 @@ from services.shard.patterns.compiled import Compiled
 
 HEAD = SLOTS
 HITS_A_SPAN, HITS_BESIDES = 4, 4096
-TIMEOUT_S = 0.25
 LOG = logging.getLogger("shard.patterns")
 Slots = NDArray[np.uint32]
 Hits = tuple[Slots, Slots]  # slots, ends
@@ -68,7 +68,7 @@ class HyperscanScanner:
         self._expressions: list[tuple[int, bytes, int]] = []
         for slot, compiled in patterns.items():
             self._choose(slot, compiled)
-        self._all = self._database(self._expressions)
+        self._all = database(hyperscan, self._expressions)
         self._once: Any = None
 
     def _choose(self, slot: int, compiled: Compiled) -> None:
@@ -76,32 +76,15 @@ class HyperscanScanner:
         hs = self.hyperscan
         flags = hs.HS_FLAG_MULTILINE | (hs.HS_FLAG_CASELESS if compiled.caseless else 0)
         for more in (0,) if compiled.width else (0, hs.HS_FLAG_PREFILTER):
-            if compiled.wider and self._takes(compiled.wider, flags | more):
+            if compiled.wider and takes(hs, compiled.wider, flags | more):
                 self._expressions.append((slot, compiled.wider, flags | more))
                 if more:
                     self.loose.append(slot)
-                if self.heads and compiled.head and self._takes(compiled.head, flags):
+                if self.heads and compiled.head and takes(hs, compiled.head, flags):
                     self.headed.append(slot)
                     self._expressions.append((HEAD + slot, compiled.head, flags))
                 return
         self.unaided.append(slot)
-
-    def _takes(self, expression: bytes, flags: int) -> bool:
-        try:
-            self._database([(0, expression, flags)])
-        except self.hyperscan.error:
-            return False
-        return True
-
-    def _database(self, expressions: Sequence[tuple[int, bytes, int]]) -> Any:
-        if not expressions:
-            return None
-        slots, words, flags = zip(*expressions, strict=True)
-        database = self.hyperscan.Database(mode=self.hyperscan.HS_MODE_BLOCK)
-        database.compile(
-            expressions=list(words), ids=list(slots), elements=len(slots), flags=list(flags)
-        )
-        return database
 
     def scan(self, buffer: memoryview, spans: int) -> tuple[Hits, int]:
         if self._all is None:
@@ -129,12 +112,33 @@ class HyperscanScanner:
     def scan_span(self, octets: bytes) -> list[int]:
         if self._once is None:
             single = self.hyperscan.HS_FLAG_SINGLEMATCH
-            self._once = self._database(
-                [(slot, words, flags | single) for slot, words, flags in self._expressions]
+            self._once = database(
+                self.hyperscan,
+                [(slot, words, flags | single) for slot, words, flags in self._expressions],
             )
         found: list[int] = []
         self._once.scan(octets, match_event_handler=lambda slot, *_: found.append(slot))
         return found
+
+
+def database(hyperscan: Any, expressions: Sequence[tuple[int, bytes, int]]) -> Any:
+    """Of slots, expressions and their flags; None without any."""
+    if not expressions:
+        return None
+    slots, words, flags = zip(*expressions, strict=True)
+    made = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    made.compile(expressions=list(words), ids=list(slots), elements=len(slots), flags=list(flags))
+    return made
+
+
+@lru_cache(maxsize=1 << 14)
+def takes(hyperscan: Any, expression: bytes, flags: int) -> bool:
+    """Whether hyperscan compiles it; asked each time that the patterns looked for are others."""
+    try:
+        database(hyperscan, [(0, expression, flags)])
+    except hyperscan.error:
+        return False
+    return True
 
 
 class RegexScanner:

@@ -10,10 +10,10 @@ UnknownError: such a pattern is looked for with `regex` alone, and its width is 
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
 
-NEVER = 1 << 30  # a bound that is none
+from services.shard.patterns.parts import NEVER, Part, Syntax, choices_of_repeat, grouped
+
 MOST_COUNT = 1 << 15
 HEAD_MOST, HEAD_LETTERS = 64, 3
 ANY, NOT_NEWLINE = r"[\x00-\xff]", r"[^\x0a]"
@@ -28,41 +28,6 @@ HEX = DIGITS + "abcdefABCDEF"
 
 class UnknownError(ValueError):
     """A construct that this module does not know."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A piece of a pattern: its wider form, and the least and most bytes it matches.
-
-    least: how it looks where it matches as little as it can. letters: given bytes in it.
-    """
-
-    text: str
-    low: int
-    high: int
-    least: str
-    letters: int = 0
-
-
-@dataclass(frozen=True)
-class Syntax:
-    """What is known of a pattern. before, after: bytes around a match that it may depend on.
-
-    wider ends where a match can end first: hyperscan tells every end, and one is enough. head: how
-    every match begins, up to head_bytes long; empty where that is not telling.
-    """
-
-    wider: str
-    head: str
-    head_bytes: int
-    low: int
-    high: int  # NEVER and more: no bound
-    before: int
-    after: int
-    plain: bool  # the wider form matches exactly the same, apart from which of several is taken
-    caseless: bool
-    octets: frozenset[int]  # a match has no other bytes
-    at_end: bool  # a match ends where the text does, or before a newline there
 
 
 def read(pattern: bytes) -> Syntax:
@@ -80,11 +45,6 @@ def members(text: str) -> frozenset[int]:
     """Bytes of a set."""
     found = re.compile(text.encode(), re.DOTALL).findall(bytes(range(256)))
     return frozenset(octet[0] for octet in found)
-
-
-def grouped(opening: str, part: Part) -> Part:
-    least = f"{opening}{part.least})" if part.least else ""
-    return Part(f"{opening}{part.text})", part.low, part.high, least, part.letters)
 
 
 class Reader:
@@ -110,7 +70,7 @@ class Reader:
             self.octets |= set(bytes(self.octets).swapcase())
         return Syntax(
             wider, head, head_bytes, part.low, part.high, self.before, self.after, self.plain,
-            self.caseless, frozenset(self.octets), self.at_end,
+            self.caseless, frozenset(self.octets), self.at_end, part.choices,
         )  # fmt: skip
 
     def _one_of(self, text: str, letters: int = 0) -> Part:
@@ -180,6 +140,8 @@ class Reader:
             min(part.low for part in parts),
             max(part.high for part in parts),
             f"(?:{'|'.join(least)})" if all(least) else "",
+            choices=max(part.choices for part in parts),
+            branches=True,
         )
 
     def _sequence(self) -> Part:
@@ -193,10 +155,12 @@ class Reader:
             self.outer = parts.copy()
             self.at_end &= bool(parts) and parts[-1].text == "$"
         letters = sum(part.letters for part in parts)
-        while parts and not parts[-1].least:
-            parts.pop()
-        least = "".join(part.text for part in parts[:-1]) + parts[-1].least if parts else ""
-        return Part(text, low, high, least, letters)
+        kept = parts.copy()
+        while kept and not kept[-1].least:
+            kept.pop()
+        least = "".join(part.text for part in kept[:-1]) + kept[-1].least if kept else ""
+        choices = sum(part.choices for part in parts)
+        return Part(text, low, high, least, letters, choices, any(p.branches for p in parts))
 
     def _group(self, first: bool) -> Part:
         """Behind an opening parenthesis."""
@@ -261,11 +225,11 @@ class Reader:
         last = self.depth == 0 and (self.at == len(self.text) or self._peek("|"))
         asked = wanted and ((ahead and last) or (not ahead and first))
         text = f"(?:{part.text})" if asked else ""
-        return Part(text, 0, 0, text)
+        return Part(text, 0, 0, text, choices=part.choices, branches=part.branches)
 
     def _anything(self) -> Part:
         self.plain = self.gives_back = False
-        return Part(f"{ANY}*", 0, NEVER, "")
+        return Part(f"{ANY}*", 0, NEVER, "", choices=1)
 
     # --------------------------------------------------------------------------------- atoms
     def _atom(self, first: bool) -> Part:
@@ -371,6 +335,8 @@ class Reader:
                 min(NEVER, part.high * high),
                 f"(?:{part.text}){{{low}}}" if low else "",
                 part.letters * min(low, 8),
+                choices_of_repeat(part, low, high),
+                part.branches or low != high,
             )
             counts = self._counts()
         return part
