@@ -252,7 +252,8 @@ def merging(sample: Sample) -> dict[str, Any]:
 def lines(sample: Sample) -> dict[str, Any]:
     events = sample.events()[:512]
     out = np.zeros(max(1, events.size) * LINE_MAX, np.uint8)
-    fast = again_and_again(lambda: format_events(events, out), events.size)
+    every = np.arange(events.size)
+    fast = again_and_again(lambda: format_events(events, every, out), events.size)
     slow = once(lambda: jsonl_lines.format_events(events), events.size)
     return row("format_events", "jsonl_lines.format_events", "event", fast, slow)
 

@@ -12,6 +12,7 @@ from shared.schema import EventsHeader, SchemaError
 Rows = NDArray[np.void]
 Octets = NDArray[np.uint8]
 BYTES = np.dtype(np.uint8)
+WORD = 8
 # Frames behind the header, in their order: their dtype, and the header's field that says how many
 # rows; of bytes there are as many as there are.
 LAYOUT: tuple[tuple[str, np.dtype[Any], str | None], ...] = (
@@ -43,11 +44,11 @@ class EventBatch(NamedTuple):
     match_bytes: Octets = NOTHING["match_bytes"]
     pairs: Rows = NOTHING["pairs"]
 
-    def frames(self) -> list[bytes]:
-        """As they are sent: copies, since the columns are filled again at once. Empty ones at the
-        end are left out."""
-        packed = [getattr(self, name).tobytes() for name, _, _ in LAYOUT]
-        while packed and not packed[-1]:
+    def frames(self) -> list[Any]:
+        """As they are sent: their bytes where they are, to be copied by who sends them, since the
+        columns are filled again at once. Empty ones at the end are left out."""
+        packed = [getattr(self, name).view(np.uint8) for name, _, _ in LAYOUT]
+        while packed and not packed[-1].size:
             packed.pop()
         return packed
 
@@ -62,14 +63,24 @@ class EventBatch(NamedTuple):
         return {name: getattr(self, name).size for name, _, field in LAYOUT if name == field}
 
 
-def event_batch(header: EventsHeader, frames: Sequence[bytes], edge: str) -> EventBatch:
+def column_of(frame: bytes | memoryview, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The rows in a frame, which may lie anywhere in memory; kernels take words in their places."""
+    column = np.frombuffer(frame, dtype)
+    if dtype.itemsize % WORD == 0 and column.ctypes.data % WORD:
+        return column.copy()
+    return column
+
+
+def event_batch(
+    header: EventsHeader, frames: Sequence[bytes | memoryview], edge: str
+) -> EventBatch:
     """The columns of a message's frames. SchemaError when they are not what the header says."""
     columns: dict[str, Any] = {}
     for at, (name, dtype, field) in enumerate(LAYOUT):
         frame = frames[at] if at < len(frames) else b""
         if field is not None and len(frame) != getattr(header, field) * dtype.itemsize:
             raise SchemaError(f"{edge}: {getattr(header, field)} {name} in {len(frame)} bytes")
-        columns[name] = np.frombuffer(frame, dtype)
+        columns[name] = column_of(frame, dtype)
     return EventBatch(**columns)
 
 

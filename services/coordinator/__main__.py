@@ -178,12 +178,12 @@ class Coordinator:
                 self.sources.excuse(now)
                 return
             try:
-                frames = self.events.recv_multipart(zmq.NOBLOCK)
+                frames = self.events.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
             self.events_at = now
             try:
-                self.merger.take(frames, now)
+                self.merger.take([frame.buffer for frame in frames], now)
             except SchemaError as error:
                 self._note_malformed(error)
 

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from services.coordinator.shards import Shards
 from services.coordinator.sinks import Sink
 from services.coordinator.team import Team
 from services.coordinator.view import ROWS_MAX, Inventory
 from shared.batch import EventBatch, event_batch
-from shared.columns import EVENT_CLOSE
+from shared.columns import EVENT_CHANGE, EVENT_CLOSE
 from shared.schema import EventsHeader, SchemaError, unpack
 
 EDGE = "events"
+NONE = np.empty(0, np.int64)
 
 
 class Merger:
@@ -32,7 +35,7 @@ class Merger:
         self.told_messages = 0
         self.lines = 0
 
-    def take(self, frames: Sequence[bytes], now: float) -> None:
+    def take(self, frames: Sequence[bytes | memoryview], now: float) -> None:
         """One message: header and the frames of an `EventBatch`. now: monotonic seconds.
 
         Raises SchemaError for what is none; nothing of it is entered then.
@@ -56,17 +59,20 @@ class Merger:
             self._write(told)
 
     def _write(self, told: EventBatch) -> None:
-        """To every sink. What a stream's last message says comes before its close, which is the
-        last line of a stream."""
-        events, closes = told.events, told.events[:0]
+        """To every sink. A change is for the inventory alone. What a stream's last message says
+        comes before its close, which is the last line of a stream."""
+        kinds = told.events["kind"]
+        lines = kinds != EVENT_CHANGE
+        closes = NONE
         if told.messages.size or told.matches.size:
-            over = events["kind"] == EVENT_CLOSE
-            events, closes = events[~over], events[over]
+            over = kinds == EVENT_CLOSE
+            lines &= ~over
+            closes = np.flatnonzero(over)
         for sink in self.sinks:
-            sink.put_events(events)
+            sink.put_events(told.events, np.flatnonzero(lines))
             if told.messages.size:
                 sink.put_messages(told.messages, told.message_ends, told.message_text)
             if told.matches.size:
                 names = self.team.patterns.names
                 sink.put_matches(told.matches, told.match_ends, told.match_bytes, names)
-            sink.put_events(closes)
+            sink.put_events(told.events, closes)

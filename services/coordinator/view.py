@@ -66,7 +66,7 @@ class Inventory:
             raise too_many(max_streams) from None
         self._state = np.zeros(k.STATE_LEN, np.uint64)
         self._state[[k.SALT_LOW, k.SALT_HIGH]] = secrets.randbits(32) | 1, secrets.randbits(32) | 1
-        self._spare = np.zeros(PREVIEW_BYTES, np.uint8)
+        self._spare = np.zeros(2 * PREVIEW_BYTES, np.uint8)
         self._slots, self._fresh = np.zeros(0, np.uint32), np.zeros(0, np.uint32)
         self._bindings: dict[int, NDArray[np.uint32]] = {}
         self._parts = [

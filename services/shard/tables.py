@@ -40,10 +40,13 @@ TOLD_AT_ONCE = 8192
 
 
 def zeros(nbytes: int) -> NDArray[np.uint8]:
-    """Zeroed bytes from fresh pages, huge ones where there are: 20 times faster to fill."""
-    memory = mmap.mmap(-1, max(nbytes, mmap.PAGESIZE))
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        memory.madvise(mmap.MADV_HUGEPAGE)
+    """Zeroed bytes from fresh pages.
+
+    Private ones: the first touch of one takes 2.0 µs rather than the 3.0 of memory that could be
+    shared, as Python maps it. Not huge ones: where a machine's host takes back what is free, a
+    shard needs 2.3 s for 6.6 M packets with them and 1.9 without, though a tenth less in itself.
+    """
+    memory = mmap.mmap(-1, max(nbytes, mmap.PAGESIZE), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     return np.frombuffer(memory, np.uint8)[:nbytes]
 
 

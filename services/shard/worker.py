@@ -187,7 +187,7 @@ class Worker:
     def stats(self) -> dict[str, int]:
         """Totals and gauges, by their metric names."""
         t = self.tables
-        totals = {name: int(t.counters[i]) for i, name in enumerate(s.COUNTERS)}
+        totals = dict(zip(s.COUNTERS, t.counters.tolist(), strict=True))
         rows = int(t.state[s.USED_ROWS]) - int(t.state[s.FREE_ROWS])
         return (
             totals

@@ -21,7 +21,7 @@ groups = st.lists(st.sampled_from([0, 0, 0, 1, 0xFFFF, 0x0DB8]), min_size=8, max
 def formatted(events: NDArray[np.void]) -> bytes:
     out = np.zeros(events.size * LINE_MAX, np.uint8)
     with np.errstate(over="ignore"):  # sums wrap as they do in the compiled form
-        size = format_events(events, out)
+        size = format_events(events, np.arange(events.size), out)
     return out[:size].tobytes()
 
 

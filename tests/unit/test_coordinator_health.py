@@ -15,7 +15,7 @@ from services.coordinator.sinks.resume import Written
 from services.coordinator.sources import Sources
 from services.coordinator.team import Team
 from services.coordinator.view import Inventory
-from shared.columns import EVENT
+from shared.columns import EVENT, EVENT_CHANGE, EVENT_CLOSE, EVENT_OPEN, EVENT_UPDATE
 from shared.schema import CaptureReport, EventsHeader, SchemaError, SourceReport
 
 
@@ -32,8 +32,8 @@ class Collecting:
     def wait_for_room(self, seconds: float) -> bool:
         return True
 
-    def put_events(self, events: NDArray[np.void]) -> None:
-        self.events += events["stream_id"].tolist()
+    def put_events(self, events: NDArray[np.void], picked: NDArray[np.int64]) -> None:
+        self.events += events["stream_id"][picked].tolist()
 
     def put_messages(self, *columns: NDArray[Any]) -> None:
         pass
@@ -112,6 +112,28 @@ def test_a_run_completes_when_all_have_ended_and_the_sinks_are_idle() -> None:
     run.sink.is_idle = True
     assert [run.status(), run.status()] == ["completed", "completed"]
     assert run.sink.records == ["health completed"]
+
+
+def test_sinks_are_told_what_came_but_for_changes() -> None:
+    run = Run()
+    rows = np.zeros(4, EVENT)
+    rows["stream_id"], rows["row"] = np.arange(4), np.arange(4)
+    rows["kind"] = [EVENT_OPEN, EVENT_CHANGE, EVENT_CLOSE, EVENT_UPDATE]
+    head = EventsHeader(kind="events", seq=0, shard=0, instance="x", events=4)
+    run.merger.take([head.pack(), memoryview(rows.tobytes())], 0.0)
+    assert run.sink.events == [0, 2, 3]
+    assert run.inventory.used == 4
+
+
+@pytest.mark.parametrize("off", range(8))
+def test_frames_may_lie_anywhere_in_memory(off: int) -> None:
+    run = Run()
+    rows = np.zeros(2, EVENT)
+    rows["stream_id"], rows["row"] = (7, 9), (0, 1)
+    head = EventsHeader(kind="events", seq=0, shard=0, instance="x", events=2)
+    shifted = memoryview(bytes(off) + rows.tobytes())[off:]
+    run.merger.take([head.pack(), shifted], 0.0)
+    assert run.inventory.columns["stream_id"][:2].tolist() == [7, 9]
 
 
 def test_a_run_whose_sources_all_failed_has_failed() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.coordinator.sinks import jsonl
 from services.coordinator.sinks.jsonl import JsonlSink, open_output
-from shared.columns import EVENT, EVENT_CHANGE, EVENT_CLOSE, EVENT_OPEN
+from shared.columns import EVENT
 from shared.errors import UserError
 
 
@@ -40,10 +40,15 @@ def wait_idle(sink: JsonlSink) -> None:
         assert sink._changed.wait_for(lambda: sink.is_idle, 60)
 
 
+def put(sink: JsonlSink, told: NDArray[np.void]) -> None:
+    """All of them."""
+    sink.put_events(told, np.arange(told.size))
+
+
 def test_every_event_is_a_line_in_order(target: Path) -> None:
     sink = opened(target)
     for start in range(0, 1500, 300):
-        sink.put_events(events(300, start))
+        put(sink, events(300, start))
     sink.put_record("health", {"run_status": "completed"})
     sink.close()
     written = lines(target)
@@ -62,7 +67,7 @@ def test_a_full_queue_says_so_until_there_is_room(
     monkeypatch.setattr(jsonl, "QUEUE_BYTES_MAX", 1)
     reader, writer = os.pipe()
     sink = JsonlSink(writer, "pipe")
-    sink.put_events(events(2000))  # more than a pipe takes
+    put(sink, events(2000))  # more than a pipe takes
     assert not sink.wait_for_room(0.05)
     assert not sink.is_idle
     got = bytearray()
@@ -83,7 +88,7 @@ def test_a_pipe_that_is_not_blocking_is_waited_for() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     sink = JsonlSink(writer, "pipe")
-    sink.put_events(events(2000))
+    put(sink, events(2000))
     got = bytearray()
     taker = threading.Thread(target=lambda: got.extend(drain(reader)))
     taker.start()
@@ -97,7 +102,7 @@ def test_a_failed_write_leaves_whole_lines_and_is_counted(
     target: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sink = opened(target)
-    sink.put_events(events(3))
+    put(sink, events(3))
     wait_idle(sink)
     real, left = os.write, [100]
 
@@ -108,12 +113,12 @@ def test_a_failed_write_leaves_whole_lines_and_is_counted(
         return real(descriptor, octets[:100])
 
     monkeypatch.setattr(os, "write", partial)
-    sink.put_events(events(5, 3))
-    sink.put_events(events(2, 8))
+    put(sink, events(5, 3))
+    put(sink, events(2, 8))
     wait_idle(sink)
     assert "no space left" in sink.trouble
     monkeypatch.setattr(os, "write", real)
-    sink.put_events(events(1, 10))
+    put(sink, events(1, 10))
     sink.close()
     assert sink.trouble == ""
     assert [int(line["stream_id_hex"], 16) for line in lines(target)] == [0, 1, 2, 10]
@@ -125,7 +130,7 @@ def test_a_reader_that_went_away_is_no_fault(caplog: pytest.LogCaptureFixture) -
     reader, writer = os.pipe()
     os.close(reader)
     sink = JsonlSink(writer, "standard output")
-    sink.put_events(events(10))
+    put(sink, events(10))
     wait_idle(sink)
     sink.close()
     assert sink.lines_lost == 10
@@ -138,7 +143,7 @@ def test_a_reader_that_does_not_read_cannot_stop_the_end(
     monkeypatch.setattr(jsonl, "CLOSE_S", 0.05)
     reader, writer = os.pipe()
     sink = JsonlSink(writer, "standard output")
-    sink.put_events(events(2000))
+    put(sink, events(2000))
     sink.close()
     assert "takes nothing" in caplog.text
     drain_and_close(reader, sink)
@@ -169,16 +174,14 @@ def test_a_run_starts_with_an_empty_file_and_goes_on_after_a_restart(target: Pat
     target.write_text("of an earlier run\n")
     for first in (0, 3):
         sink = opened(target)
-        sink.put_events(events(3, first))
+        put(sink, events(3, first))
         sink.close()
     assert [int(line["stream_id_hex"], 16) for line in lines(target)] == list(range(6))
 
 
-def test_a_change_has_no_line(target: Path) -> None:
+def test_events_that_are_not_picked_have_no_line(target: Path) -> None:
     sink = opened(target)
-    told = events(3)
-    told["kind"] = [EVENT_OPEN, EVENT_CHANGE, EVENT_CLOSE]
-    sink.put_events(told)
+    sink.put_events(events(5), np.array([0, 3]))
     sink.close()
-    assert [line["event"] for line in lines(target)] == ["stream_open", "stream_close"]
+    assert [int(line["stream_id_hex"], 16) for line in lines(target)] == [0, 3]
     assert sink.lines == 2

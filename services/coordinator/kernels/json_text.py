@@ -39,6 +39,8 @@ EIGHT, TWELVE, SIXTEEN, THIRTY_TWO, SIXTY = (np.uint64(n) for n in (8, 12, 16, 3
 MAPPED_PREFIX = np.uint64(0xFFFF)
 DIGIT_0 = np.uint64(48)
 DOT, COLON, MINUS = np.uint8(46), np.uint8(58), np.uint8(45)
+SPACE, QUOTATION, BACKSLASH, DEL = (np.uint8(n) for n in (0x20, 0x22, 0x5C, 0x7F))
+PIECE = 16  # bytes of text looked at together
 
 
 @inlined
@@ -228,10 +230,27 @@ def put_base64(out: Any, at: Any, octets: Any, begin: Any, length: Any) -> Any:
 
 
 @inlined
+def stands_as_it_is(octets: Any, at: Any) -> Any:
+    """Whether the next PIECE bytes are ASCII that needs no other form; no branch."""
+    odd = np.uint8(0)
+    for i in range(PIECE):
+        byte = octets[at + np.uint64(i)]
+        quoted = np.uint8(byte == QUOTATION) | np.uint8(byte == BACKSLASH)
+        odd = np.uint8(odd | quoted | np.uint8(byte < SPACE) | np.uint8(byte >= DEL))
+    return odd == 0
+
+
+@inlined
 def put_text(out: Any, at: Any, octets: Any, begin: Any, length: Any) -> Any:
     """Bytes as the inside of a JSON string (RFC 8259 §7); what is not UTF-8 becomes U+FFFD."""
     i, stop = begin, begin + length
     while i < stop:
+        if stop - i >= SIXTEEN and stands_as_it_is(octets, i):
+            for k in range(PIECE):
+                out[at + np.uint64(k)] = octets[i + np.uint64(k)]
+            at += SIXTEEN
+            i += SIXTEEN
+            continue
         byte = octets[i]
         if byte == 0x22 or byte == 0x5C:
             out[at] = np.uint8(0x5C)

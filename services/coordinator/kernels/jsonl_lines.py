@@ -47,6 +47,7 @@ from shared.columns import (
     EVENT_CLOSE,
     EVENT_KINDS,
     EVENT_OPEN,
+    I64,
     REASONS,
     SERVICES,
     STATUSES,
@@ -120,14 +121,14 @@ def put_totals(out: Any, at: Any, event: Any) -> Any:
 
 
 @kernel
-def format_events(events: Events, out: OutU8) -> int:
-    """Write one line for every event; returns the bytes written.
+def format_events(events: Events, picked: I64, out: OutU8) -> int:
+    """Write one line for every event that is picked; returns the bytes written.
 
-    events: (n,) EVENT rows, any values. out: room for n * LINE_MAX bytes.
+    events: EVENT rows, any values. picked: (n,) which of them. out: room for n * LINE_MAX bytes.
     """
     at = ZERO
-    for i in range(events.size):
-        event = events[i]
+    for i in range(picked.size):
+        event = events[np.uint64(picked[i])]
         at = put_totals(out, put_head(out, at, event), event)
         at = put_direction(out, put(out, at, A_TO_B), event, 0)
         at = put_direction(out, put(out, at, B_TO_A), event, 1)

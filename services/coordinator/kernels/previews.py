@@ -33,13 +33,15 @@ from shared.columns import (
     Previews,
 )
 from shared.kernels import inlined, kernel
+from shared.kernels.plain_text import is_plain
 
 # of `preview_len`
 LENGTH, SORTED = 0x1FF, 0x8000
 ORDER_WORDS = PREVIEW_BYTES // 64  # of `printables`, for each preview
 
 ZERO, ONE, TWO, SIX, EIGHT = (np.uint64(n) for n in (0, 1, 2, 6, 8))
-SPAN, WORDS, LOW_6, THIRTY_TWO = (np.uint64(n) for n in (PREVIEW_BYTES, ORDER_WORDS, 63, 32))
+SPAN, WORDS, LOW_6, SIXTY_FOUR = (np.uint64(n) for n in (PREVIEW_BYTES, ORDER_WORDS, 63, 64))
+THIRTY_TWO = np.uint64(32)
 BYTES, IS_SORTED = np.uint64(LENGTH), np.uint64(SORTED)
 NO_TEXT = 8  # state of the machine that says so; no byte leads out of it
 
@@ -84,17 +86,6 @@ def printable_in(octets: Any, base: Any, length: Any) -> Any:
 
 
 @inlined
-def is_plain(octets: Any, base: Any, length: Any) -> Any:
-    """Whether all bytes are ASCII text: what most previews are, told without a branch."""
-    odd = np.uint8(0)
-    for i in range(length):
-        byte = octets[base + np.uint64(i)]
-        control = (byte < np.uint8(32)) & ((byte < np.uint8(9)) | (byte > np.uint8(13)))
-        odd |= np.uint8(control & (byte != np.uint8(27))) | np.uint8(byte >= np.uint8(127))
-    return odd == 0
-
-
-@inlined
 def is_text(octets: Any, base: Any, length: Any) -> Any:
     """Whether the machine takes all bytes; a last character may be cut short."""
     if is_plain(octets, base, length):
@@ -109,21 +100,29 @@ def is_text(octets: Any, base: Any, length: Any) -> Any:
 
 @inlined
 def sort(previews: Any, printables: Any, side: Any, length: Any, spare: Any) -> None:
-    """Printable bytes of a preview to the front, and note which they were."""
+    """Printable bytes of a preview to the front, and note which they were.
+
+    Each byte is written both behind the printable ones and behind the others, and one of the two
+    moves on: no branch, and nothing is read that was just written.
+    """
     base, word = side * SPAN, side * WORDS
-    front, back = base, base + printable_in(previews, base, length)
     for i in range(length):
         spare[np.uint64(i)] = previews[base + np.uint64(i)]
-    for i in range(WORDS):
-        printables[word + np.uint64(i)] = ZERO
-    for i in range(length):
-        at = np.uint64(i)
-        byte = spare[at]
-        shown = np.uint64(is_printable(byte))
-        printables[word + (at >> SIX)] |= shown << (at & LOW_6)
-        previews[front if shown else back] = byte
-        front += shown
-        back += ONE - shown
+    front, back = base, SPAN
+    for begin in range(ZERO, SPAN, SIXTY_FOUR):
+        order = ZERO
+        for i in range(begin, min(begin + SIXTY_FOUR, length)):
+            at = np.uint64(i)
+            byte = spare[at]
+            shown = np.uint64(is_printable(byte))
+            order |= shown << (at & LOW_6)
+            previews[front] = byte
+            spare[back] = byte
+            front += shown
+            back += ONE - shown
+        printables[word + (np.uint64(begin) >> SIX)] = order
+    for i in range(back - SPAN):
+        previews[front + np.uint64(i)] = spare[SPAN + np.uint64(i)]
 
 
 @inlined
@@ -156,7 +155,7 @@ def store_previews(
     """Copy pieces of previews to the streams that hold their rows; returns how many found one.
 
     pieces: any values. octets: what they point into. previews: 2 * PREVIEW_BYTES for each slot.
-    printables: 2 * ORDER_WORDS for each slot. spare: PREVIEW_BYTES of scratch. The rest as in
+    printables: 2 * ORDER_WORDS for each slot. spare: 2 * PREVIEW_BYTES of scratch. The rest as in
     `merge_events`, which comes first when both are in one message.
     """
     capacity = np.uint64(marks.size)

@@ -23,8 +23,9 @@ class Sink(Protocol):
         """True as soon as events may be put; False when the queue stays full."""
         ...
 
-    def put_events(self, events: NDArray[np.void]) -> None:
-        """EVENT rows, which the sink may keep as they are: nobody changes them."""
+    def put_events(self, events: NDArray[np.void], picked: NDArray[np.int64]) -> None:
+        """EVENT rows, which the sink may keep as they are: nobody changes them; and which of them
+        it is told of, in this order."""
         ...
 
     def put_messages(

@@ -100,8 +100,8 @@ class JsonlSink:
         with self._changed:
             return self._changed.wait_for(lambda: self._waiting_bytes < QUEUE_BYTES_MAX, seconds)
 
-    def put_events(self, events: NDArray[np.void]) -> None:
-        self._put(EventLines(events))
+    def put_events(self, events: NDArray[np.void], picked: NDArray[np.int64]) -> None:
+        self._put(EventLines(events, picked))
 
     def put_messages(
         self, messages: NDArray[np.void], ends: NDArray[np.void], text: NDArray[np.uint8]

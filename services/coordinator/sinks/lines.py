@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from services.coordinator.kernels.jsonl_lines import LINE_MAX, format_events
 from services.coordinator.kernels.match_lines import MATCH_LINE_MAX, NAME_MAX, format_matches
 from services.coordinator.kernels.message_lines import MESSAGE_LINE_MAX, format_messages
-from shared.columns import EVENT_CHANGE
 
 BUFFER_BYTES = 512 * LINE_MAX
 EVENTS_AT_ONCE = BUFFER_BYTES // LINE_MAX
@@ -47,17 +46,20 @@ class RecordLine:
         yield self.line, 1
 
 
+@dataclass
 class EventLines:
-    """EVENT rows; a change has no line."""
+    """EVENT rows, and which of them have a line: to copy those costs more than to write them."""
 
-    def __init__(self, events: NDArray[np.void]) -> None:
-        events = events[events["kind"] != EVENT_CHANGE]
-        self.events, self.size, self.count = events, events.nbytes, events.size
+    events: NDArray[np.void]
+    picked: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        self.size, self.count = self.events.nbytes + self.picked.nbytes, self.picked.size
 
     def blocks(self, out: NDArray[np.uint8]) -> Iterator[Block]:
         for start in range(0, self.count, EVENTS_AT_ONCE):
-            block = self.events[start : start + EVENTS_AT_ONCE]
-            yield out[: format_events(block, out)].data, block.size
+            block = self.picked[start : start + EVENTS_AT_ONCE]
+            yield out[: format_events(self.events, block, out)].data, block.size
 
 
 @dataclass
