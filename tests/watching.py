@@ -37,6 +37,7 @@ class Reader:
     def __init__(self, source: PacketSource) -> None:
         self.source = source
         self.payloads: list[str] = []
+        self.taken = 0  # of those that a test looked at
 
     @property
     def numbers(self) -> list[int]:
@@ -72,15 +73,21 @@ class Reader:
 class Watcher(Reader):
     """A folder, its ledger and what is read of it."""
 
-    def __init__(self, folder: Path, known: list[FileReport] | None = None, **how: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        known: list[FileReport] | None = None,
+        seen: dict[str, int] | None = None,
+        **how: Any,
+    ) -> None:
         self.ledger = Ledger()
         self.folder = WatchedFolder(str(folder), 7, self.ledger, **how)
-        self.folder.recall(known or [])
+        self.folder.recall(known or [], seen)
         super().__init__(self.folder)
 
     def catch_up(self) -> list[int]:
         """Read all that is there now; the packets that this brought."""
-        before = len(self.numbers)
+        before = self.taken
         deadline = time.monotonic() + DEADLINE_S
         for _ in range(2):  # what a look finds, and what came while it was read
             self.folder._is_stale = True
@@ -88,11 +95,16 @@ class Watcher(Reader):
                 assert time.monotonic() < deadline, "there is no end of it"
                 self.wait()
                 self.read()
+        self.taken = len(self.payloads)
         return self.numbers[before:]
 
     def files(self) -> dict[str, FileReport]:
         """What the ledger says last, by name; the newest of a name."""
         return {report.name: report for report in self.ledger.known()}
+
+    def given(self) -> dict[str, int]:
+        """Packets of each capture that were given out, by its id."""
+        return {report.id: report.packets for report in self.ledger.known() if report.packets}
 
     def close(self) -> list[FileReport]:
         """The end of the run; what a state file would keep."""

@@ -32,6 +32,7 @@ MAGIC_BYTES = 4
 STRANGER_BYTES = 8  # looked at to say what an input is instead
 TURNS = 4  # through the window in one read: recognise, decompress, recognise, find records
 
+HEADER = "a file header"  # what is missing at the end of an input
 SOURCES = 1 << 16  # numbers of sources that a record can name
 
 # What people give by mistake, by its first bytes, and what helps.
@@ -164,7 +165,7 @@ class CaptureReader:
         if window is None:
             return ""
         if self._format is None:
-            return "a file header"
+            return HEADER
         if window.skipping or window.left:
             return "the rest of a record"
         is_inside = isinstance(window.input, Decompressed) and window.input.is_cut_short
@@ -235,7 +236,7 @@ class CaptureReader:
     def _go_on_after(self, window: Window) -> None:
         """Behind the header of a plain pcap file: go to where it was read to."""
         is_plain = isinstance(self._format, PcapFile) and isinstance(window.input, Seekable)
-        if self._to_pass and is_plain:
+        if self._to_pass and self.place.offset and is_plain:
             window.seek(self.place.offset)
             self._to_pass = 0
 

@@ -39,9 +39,9 @@ class Ledger:
 
     def forget(self, key: str) -> None:
         """It will not be asked for any more."""
-        self._known.pop(key, None)
-        self._changed.pop(key, None)
-        self._forgotten.append(key)
+        if self._known.pop(key, None) is not None:
+            self._changed.pop(key, None)
+            self._forgotten.append(key)
 
     def known(self) -> list[FileReport]:
         """All of them, the oldest first."""

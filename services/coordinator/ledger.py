@@ -92,6 +92,8 @@ class Ledger:
         file = self._files.pop(key, None)
         if file is not None:
             self._states[file.state] -= 1
+            if file.state == "waiting":  # it has another id by now, or nothing was read of it
+                self._sums.subtract(sums_of(file))
             self._described = None
             self._keep(key, None)
 

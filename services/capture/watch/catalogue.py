@@ -2,10 +2,10 @@
 
 Rules. The same device and inode that still begins as what was read of it is the same capture,
 whatever it is called: it has grown, or was renamed. If it begins otherwise, other content was
-written over it, and that is another capture. Another file under the name of one that is gone, that
-begins as it did and is not shorter, is that one brought again (as rsync does). A file that is
-shorter than what was read, but no different so far, is waited for. A file with several names is
-read once. All others are new.
+written over it, and that is another capture. Another file that begins as one that is gone, and is
+not shorter, is that one brought again (as rsync does), or moved there. A file that is shorter than
+what was read, but no different so far, is waited for. A file with several names is read once. All
+others are new.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from services.capture.watch.entry import Entry
 from services.capture.watch.listing import FILES_MAX, Found
 
-# Whether a file begins as what was read of a capture; None = that cannot be told now
-Begins = Callable[[Entry, Found], bool | None]
+Heads = Callable[[Found], bytes | None]  # a file's first HEAD_BYTES; None = it cannot be read
+# By so many first bytes captures are looked up that were moved: a file header and that of a record
+# in a pcap file. Of those that have them in common only some are compared.
+KEY_BYTES, COMPARED_MAX = 40, 64
 
 
 @dataclass
@@ -34,9 +36,9 @@ class Changes:
 class Catalogue:
     """All captures of a folder that are known, the oldest first."""
 
-    def __init__(self, begins: Begins, files_max: int = FILES_MAX) -> None:
+    def __init__(self, heads: Heads, files_max: int = FILES_MAX) -> None:
         self.entries: dict[str, Entry] = {}
-        self._begins = begins
+        self._heads = heads
         self._files_max = files_max
         self._by_inode: dict[tuple[int, int], Entry] = {}
 
@@ -44,10 +46,20 @@ class Catalogue:
         self.entries[entry.id] = entry
         self._by_inode[entry.device, entry.inode] = entry
 
+    def rename(self, entry: Entry, key: str) -> bool:
+        """Give it another id; False if that is taken."""
+        if key in self.entries:
+            return key == entry.id
+        del self.entries[entry.id]
+        entry.id = key
+        self.entries[key] = entry
+        return True
+
     def update(self, found: Iterable[Found], now: float, now_us: int) -> Changes:
         """Compare with what was there before. now: monotonic seconds; now_us: wall clock."""
         changes = Changes()
         seen: set[Entry] = set()
+        replaced: set[Entry] = set()
         unknown = []
         for each in found:
             entry = self._by_inode.get((each.device, each.inode))
@@ -57,16 +69,22 @@ class Catalogue:
                 seen.add(entry)
                 note(entry, each, now, changes)
                 continue
-            if entry is not None and entry.is_here:
-                changes.replaced.append(entry)
-                entry.is_here = False
             unknown.append(each)
+            if entry is not None:
+                replaced.add(entry)
         self._enter(unknown, seen, changes, now, now_us)
         for entry in self.entries.values():
             if entry.is_here and entry not in seen:
                 entry.is_here = False
-                changes.gone.append(entry)
+                (changes.replaced if entry in replaced else changes.gone).append(entry)
+                if not entry.place.packets:  # its inode may be another file's any time
+                    self._let_go(entry)
         return changes
+
+    def _let_go(self, entry: Entry) -> None:
+        """Of its inode, if that is not another one's already."""
+        if self._by_inode.get((entry.device, entry.inode)) is entry:
+            del self._by_inode[entry.device, entry.inode]
 
     def _is_same(self, entry: Entry, found: Found) -> bool:
         if found.stranger or entry.is_stranger:
@@ -74,7 +92,8 @@ class Catalogue:
         is_untouched = (found.size, found.changed_ns) == (entry.size, entry.changed_ns)
         if not entry.head or (is_untouched and not entry.is_unclear):
             return True
-        answer = self._begins(entry, found)
+        now = self._heads(found)
+        answer = None if now is None else begins_so(now, entry.head)
         entry.is_unclear = answer is None
         return answer is not False
 
@@ -82,14 +101,13 @@ class Catalogue:
         self, unknown: list[Found], seen: set[Entry], changes: Changes, now: float, now_us: int
     ) -> None:
         """Files whose inode says nothing: brought again, or new."""
-        absent = {}
-        if unknown:
-            left = (each for each in self.entries.values() if each not in seen)
-            absent = {entry.name: entry for entry in left if entry.head}
+        known = self.entries.values() if unknown else ()
+        absent = Absent(each for each in known if each not in seen)
         for each in unknown:
-            entry = absent.get(each.name)
-            if entry is not None and self._is_again(entry, each):
-                self._by_inode.pop((entry.device, entry.inode), None)
+            entry = self._brought_again(each, absent)
+            if entry is not None:
+                absent.remove(entry)
+                self._let_go(entry)
                 entry.device, entry.inode = each.device, each.inode
                 self.add(entry)
                 changes.moved.append(entry)
@@ -103,10 +121,13 @@ class Catalogue:
                 continue
             seen.add(entry)
 
-    def _is_again(self, entry: Entry, found: Found) -> bool:
-        if found.stranger or entry.is_stranger or found.size < entry.offset:
-            return False
-        return self._begins(entry, found) is True
+    def _brought_again(self, found: Found, absent: "Absent") -> Entry | None:
+        if found.stranger or not absent.any or (head := self._heads(found)) is None:
+            return None
+        for entry in absent.like(found.name, head):
+            if found.size >= entry.offset and begins_so(head, entry.head):
+                return entry
+        return None
 
     def _make_room(self, changes: Changes) -> bool:
         """Forget one that is not there any more, if there are too many."""
@@ -115,11 +136,40 @@ class Catalogue:
         for entry in self.entries.values():
             if not entry.is_here and entry.opened is None:
                 del self.entries[entry.id]
-                if self._by_inode.get((entry.device, entry.inode)) is entry:
-                    del self._by_inode[entry.device, entry.inode]
+                self._let_go(entry)
                 changes.dropped.append(entry)
                 return True
         return False
+
+
+class Absent:
+    """Captures whose file was not found, by name and by how they begin, the newest first."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.any: dict[str, Entry] = {}
+        self._named: dict[str, Entry] = {}
+        self._alike: dict[bytes, list[Entry]] = {}
+        for entry in entries:
+            if entry.head and not entry.is_stranger:
+                self.any[entry.id] = self._named[entry.name] = entry
+                self._alike.setdefault(entry.head[:KEY_BYTES], []).append(entry)
+
+    def like(self, name: str, head: bytes) -> list[Entry]:
+        """Those that a file of this name, which begins so, might be."""
+        named = self._named.get(name)
+        alike = self._alike.get(head[:KEY_BYTES], []) if len(head) >= KEY_BYTES else []
+        found = [*([named] if named else []), *reversed(alike[-COMPARED_MAX:])]
+        return [each for each in found if each.id in self.any]
+
+    def remove(self, entry: Entry) -> None:
+        del self.any[entry.id]
+
+
+def begins_so(now: bytes, head: bytes) -> bool | None:
+    """Whether what begins with `now` is what began with `head`; None = too short to tell."""
+    if now.startswith(head):
+        return True
+    return None if head.startswith(now) else False
 
 
 def note(entry: Entry, found: Found, now: float, changes: Changes) -> None:

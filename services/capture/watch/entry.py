@@ -26,7 +26,8 @@ class Opened:
 
 @dataclass(eq=False)
 class Entry:
-    """Kept while the folder is watched, and over restarts by its id."""
+    """Kept while the folder is watched, and over restarts by its id. That is the same whoever looks
+    at it, once its first packet was seen."""
 
     id: str
     name: str
@@ -65,6 +66,11 @@ class Entry:
         if self.is_stranger or self.is_over or self.is_unclear:
             return False
         return self.opened is not None or (self.is_here and self.size > self.offset)
+
+    def go_back(self, packets: int) -> None:
+        """So many of its packets were taken, whatever was noted."""
+        if packets != self.place.packets:
+            self.place, self.offset = Place(packets), 0
 
     @property
     def unread(self) -> int:

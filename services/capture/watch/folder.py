@@ -16,9 +16,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from services.capture.capture_file import SOURCES
+from services.capture.capture_file import HEADER, SOURCES
 from services.capture.ledger import Ledger
 from services.capture.source import (
     BATCH_BYTES,
@@ -77,19 +77,24 @@ class WatchedFolder:
         self.source = printable(os.path.realpath(path))  # in the ledger
         self._path, self._ledger, self._quiet_s = path, ledger, quiet_s
         self._opener = Opener(path, index, batch_packets, batch_bytes)
-        self._catalogue = Catalogue(self._opener.begins)
+        self._catalogue = Catalogue(self._opener.head)
         self._doorbell = Doorbell(path)
         self._is_stale = True  # it rang since the last look
         self._look_at = self._may_look_at = 0.0
         self._unpeeked: list[Entry] = []
         self._ready: list[tuple[int, str, Entry]] = []  # a heap; who is behind comes first
+        self._seen: dict[str, int] = {}
         self._closed = False
 
-    def recall(self, known: Iterable[FileReport]) -> None:
-        """Captures that were read before, and how far; before the first `read`."""
+    def recall(self, known: Iterable[FileReport], seen: Mapping[str, int] | None = None) -> None:
+        """Captures that were read before, and how far; before the first `read`. seen: by the id of
+        a capture, packets that were taken for certain; that goes before what is known."""
+        self._seen = dict(seen or {})
         for report in known:
-            self._catalogue.add(entry_of(report))
-            self._ledger.note(report)
+            entry = entry_of(report)
+            entry.go_back(self._seen.pop(entry.id, entry.place.packets))
+            self._catalogue.add(entry)
+            self._tell(entry)
 
     # --------------------------------------------------------------------------- source
     def read(self) -> Batch | None:
@@ -132,8 +137,9 @@ class WatchedFolder:
         for entry in self._catalogue.entries.values():
             is_short = entry.state == "waiting" and 0 < entry.size == entry.peeked_size
             wants = entry.wants if is_short else ""
-            if is_silent(entry) and entry.opened is not None:
+            if entry.opened is not None and is_silent(entry):
                 wants = entry.opened.reader.wants
+                self._set(entry, "done")
             self._opener.close(entry)
             if wants:
                 self._damage(entry, f"ends where {wants} is missing")
@@ -170,7 +176,8 @@ class WatchedFolder:
         for entry in changes.moved:
             self._opener.close(entry)
         for entry in (*changes.new, *changes.changed):
-            self._tell(entry)
+            if entry.is_stranger or entry.peeked_size >= 0 or not entry.size:
+                self._tell(entry)  # others when it is known how they begin
         for entry in changes.replaced:
             self._lose(entry, "other content was written over it")
         for entry in changes.gone:
@@ -187,7 +194,10 @@ class WatchedFolder:
         self._opener.close(entry)
         if entry.is_stranger or entry.is_over or entry.state in ("rejected", "gone"):
             return
-        if entry.unread:
+        is_bare = entry.first_ns is None and entry.peeked_size == entry.size
+        if is_bare and entry.wants in ("", HEADER):
+            pass  # no more than a file header was there
+        elif entry.unread:
             self._damage(entry, f"{how} before {entry.unread} of its {entry.size} bytes were read")
         elif wants:
             self._damage(entry, f"{how} where {wants} is missing")
@@ -246,14 +256,23 @@ class WatchedFolder:
                 continue
             entry.first_ns, entry.wants = peeked.first_ns, peeked.wants
             if peeked.fault:
-                entry.is_over, entry.offset = True, entry.size
                 self._damage(entry, peeked.fault)
+                entry.is_over, entry.offset = True, entry.size
                 self._set(entry, "rejected")
             elif peeked.first_ns is None:
                 self._set(entry, "waiting", f"waits for {peeked.wants or 'its first packet'}")
             else:
                 entry.time_ns = peeked.first_ns
+                self._name(entry, peeked.id)
                 heapq.heappush(self._ready, turn_of(entry))
+
+    def _name(self, entry: Entry, key: str) -> None:
+        """Give it the id that it has for everybody, by which others may have seen it."""
+        before = entry.id
+        if self._catalogue.rename(entry, key):
+            self._ledger.forget(before)
+            entry.go_back(self._seen.pop(entry.id, 0))
+            self._tell(entry)
 
     # --------------------------------------------------------------------------- reading
     def _read(self, entry: Entry, now: float) -> Batch:
@@ -273,6 +292,7 @@ class WatchedFolder:
             entry.grown_at, entry.retry_s = now, 0.0
             entry.time_ns = int(batch.records["ts_ns"][-1])
             self.state.status = "reading"
+            self.state.input, self.state.upto = entry.id, entry.place.packets
             self._set(entry, "reading")
         if batch is not None and entry.opened is not None and not is_silent(entry):
             heapq.heappush(self._ready, turn_of(entry))

@@ -9,14 +9,6 @@ import os
 HEAD_BYTES = 1024  # first bytes by which content is known again
 
 
-def begins_so(fd: int, head: bytes) -> bool | None:
-    """Whether a file begins with these bytes; None = too short to tell, but so far it does."""
-    now = os.pread(fd, len(head), 0)
-    if now == head:
-        return True
-    return None if head.startswith(now) else False
-
-
 class GrowingFile:
     """An `Input` and a `Seekable`. `finished`: nobody writes to it any more; set by who knows.
 
@@ -45,7 +37,7 @@ class GrowingFile:
         try:
             got = os.preadv(self.fd, [buffer], self.position)
             head = self._head_with(buffer[:got])
-            if not begins_so(self.fd, head):
+            if os.pread(self.fd, len(head), 0) != head:
                 return None
             self.head = head
         except OSError as error:

@@ -3,12 +3,13 @@
 import math
 import os
 import stat
+from hashlib import blake2b
 from typing import NamedTuple
 
 from services.capture.capture_file import CaptureReader
-from services.capture.source import SourceState
+from services.capture.source import Batch, SourceState
 from services.capture.watch.entry import Entry, Opened
-from services.capture.watch.growing import GrowingFile, begins_so
+from services.capture.watch.growing import HEAD_BYTES, GrowingFile
 from services.capture.watch.listing import Found
 
 OPEN_MAX = 16  # descriptors; each has a buffer of a batch
@@ -25,6 +26,7 @@ class Peeked(NamedTuple):
     """What stands at the beginning of a capture."""
 
     first_ns: int | None  # time of the first packet; None = there is none yet
+    id: str = ""  # made of that packet: the same wherever the capture lies, whoever looks at it
     wants: str = ""  # what is missing before there can be one
     fault: str = ""  # why there will be none
 
@@ -37,14 +39,14 @@ class Opener:
         self._folder, self._index = folder, index
         self._batch_packets, self._batch_bytes = batch_packets, batch_bytes
 
-    def begins(self, entry: Entry, found: Found) -> bool | None:
-        """Whether a file begins as what was read of a capture; None = that cannot be told now."""
+    def head(self, found: Found) -> bytes | None:
+        """A file's first HEAD_BYTES; None = it cannot be read now."""
         try:
             fd = self._open(found.name, found.device, found.inode)
         except OSError:
             return None
         try:
-            return begins_so(fd, entry.head)
+            return os.pread(fd, HEAD_BYTES, 0)
         except OSError:
             return None
         finally:
@@ -87,12 +89,12 @@ class Opener:
                 if batch is None:
                     return Peeked(None, fault=state.problems[0].reason)
                 if batch.records.size:
-                    return Peeked(int(batch.records["ts_ns"][0]))
+                    return first_of(batch)
                 if file.trouble:
                     raise OSError(file.trouble)
                 if reader.due() == math.inf:
-                    return Peeked(None, reader.wants)
-            return Peeked(entry.changed_ns)
+                    return Peeked(None, wants=reader.wants)
+            return Peeked(entry.changed_ns, entry.id)
         finally:
             entry.head = entry.head or file.head
             reader.close()
@@ -108,6 +110,14 @@ class Opener:
             return fd
         os.close(fd)
         raise ChangedError(0, "it is another file by now")
+
+
+def first_of(batch: Batch) -> Peeked:
+    """What the first packet says."""
+    record = batch.records[0]
+    start, first_ns = int(record["off"]), int(record["ts_ns"])
+    frame = batch.data[start : start + int(record["caplen"])].tobytes()
+    return Peeked(first_ns, f"{first_ns:x}-{blake2b(frame, digest_size=8).hexdigest()}")
 
 
 def is_silent(entry: Entry) -> bool:
