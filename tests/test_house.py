@@ -98,6 +98,14 @@ def test_compose_hands_every_setting_on() -> None:
         assert re.search(rf"^  {variable(name)}:", compose, re.M), f"{name}: not in compose"
 
 
+def test_compose_knows_the_choices_of_the_example() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    choices = re.findall(r"^# ([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M)
+    assert len(choices) > 20
+    for name in set(choices) - {"COMPOSE_PROFILES"}:
+        assert re.search(rf"\b{name}:", compose) or f"${{{name}:-" in compose, name
+
+
 def test_the_lock_has_what_the_project_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]

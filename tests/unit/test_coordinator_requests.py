@@ -19,8 +19,7 @@ from shared.schema import SCHEMA_VERSION, Reply, Request, unpack
 
 HEALTH_FIELDS = [
     "status", "run_status", "services", "sources", "ledger", "shards", "totals", "rates", "drops",
-    "queues",
-    "budgets", "latest_cursor",
+    "queues", "budgets", "latest_cursor",
 ]  # fmt: skip
 
 

@@ -295,6 +295,8 @@ def test_over_a_real_lane(
     while len(got) < len(wanted):
         take_one()
     assert got == wanted
+    assert lane.max_rows == DEPTH * ROWS
+    assert lane.peak_rows == (0 if inline else DEPTH * ROWS)  # inline: ZeroMQ has them
     lane.close()
     receiver.close()
 
