@@ -38,7 +38,7 @@ def picture(page: Page) -> bytes:
 
 
 def palette_png(pixels: NDArray[np.uint8]) -> bytes:
-    """height x width x RGB. The most frequent colours are kept, others become the nearest of them."""
+    """height x width x RGB. The most frequent colours stay, others become the nearest of them."""
     height, width = pixels.shape[:2]
     colours, where, counts = np.unique(
         pixels.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True
