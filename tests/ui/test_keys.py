@@ -144,6 +144,19 @@ def test_the_table_is_the_registry() -> None:
     assert registry().keys() == EXPECTED.keys()
 
 
+def test_the_docs_name_every_key_and_every_term_of_the_filter() -> None:
+    docs = (ROOT / "docs/ui.md").read_text()
+    for bindings in registry().values():
+        for binding in bindings:
+            assert f"`{'Space' if binding == ' ' else binding}`" in docs, binding
+    grammar = (REGISTRY.parent.parent / "view/filter.ts").read_text()
+    table = grammar.split("export const KEYS = {")[1].split("} as const")[0]
+    keys = re.findall(r"^  (\w+): \{", table, re.MULTILINE)
+    assert len(keys) > 10
+    for key in keys:
+        assert f"`{key}:" in docs, key
+
+
 @pytest.fixture(scope="module")
 def talk(site: Served) -> str:
     """A stream with matches, a message before and one behind its first."""

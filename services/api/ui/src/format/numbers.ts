@@ -1,7 +1,10 @@
 /** Numbers for people: counts, bytes, times. Times are µs since the epoch, shown in UTC. */
 
+/** Made once: `toLocaleString` makes its own each time. */
+const COUNT = new Intl.NumberFormat("en-US");
+
 export function formatCount(count: number): string {
-  return count.toLocaleString("en-US");
+  return COUNT.format(count);
 }
 
 /** 3 significant digits, decimal units: 3.14 kB. */

@@ -60,11 +60,14 @@ function Matches({ row, patterns }: { row: Row; patterns: PatternsById }) {
   );
   const names = found.map(({ name }) => visibleLine(name)).join(", ");
   return (
-    <span className="badge matches" title={`${formatCount(row.match_count)} matches: ${names}`}>
-      {found.slice(0, DOTS_MAX).map(({ color }, i) => (
-        <span key={i} className="dot" style={color ? { background: color } : {}} />
-      ))}
-      {formatShort(row.match_count)} <bdi className="names">{names}</bdi>
-    </span>
+    <>
+      <span className="badge" title={`${formatCount(row.match_count)} matches: ${names}`}>
+        {found.slice(0, DOTS_MAX).map(({ color }, i) => (
+          <span key={i} className="dot" style={color ? { background: color } : {}} />
+        ))}
+        {formatShort(row.match_count)}
+      </span>
+      <bdi className="badge names">{names}</bdi>
+    </>
   );
 }

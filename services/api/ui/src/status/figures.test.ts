@@ -110,6 +110,16 @@ describe("the status bar", () => {
     expect(troubled({ totals, sources: [{ ...SOURCE, damaged: 3 }] })).toEqual(["gaps", "damage"]);
   });
 
+  it("counts the captures that came one by one, and those that are none", () => {
+    const older = { files: 40, packets: 900, size: 9000, offset: 9000, damaged: 0 };
+    const ledger = { files: [], older, states: { done: 40, reading: 1, rejected: 0, gone: 0 } };
+    expect(texts({ ledger })["files"]).toBe("files 41");
+    expect(troubled({ ledger })).toEqual([]);
+    const rejected = { ...ledger, states: { done: 40, rejected: 2 } };
+    expect(texts({ ledger: rejected })["files"]).toBe("files 42, 2 rejected");
+    expect(troubled({ ledger: rejected })).toEqual(["files"]);
+  });
+
   it("says what a source waits for", () => {
     const sources = [{ ...SOURCE, trouble: "10.0.0.1:57012 refuses; tried again in 4 s" }];
     expect(texts({ sources })["run"]).toContain("a.pcap: 10.0.0.1:57012 refuses");

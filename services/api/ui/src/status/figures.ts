@@ -28,6 +28,7 @@ export function figuresOf(health: HealthDocument, patterns: readonly Pattern[]):
     dropFigure(health),
     gapFigure(health),
     damageFigure(health),
+    fileFigure(health),
     lagFigure(health),
     queueFigure(health),
     contentFigure(health),
@@ -97,6 +98,17 @@ function damageFigure({ sources }: HealthDocument): Figure | null {
   if (damaged === 0) return null;
   const means = "Places in the sources that could not be read.";
   return figure("damage", `damaged ${formatShort(damaged)}`, means, true);
+}
+
+/** Captures of watched folders. */
+function fileFigure({ ledger }: HealthDocument): Figure | null {
+  const states = Object.entries(ledger?.states ?? {}).filter(([, count]) => count > 0);
+  if (states.length === 0) return null;
+  const all = states.reduce((sum, [, count]) => sum + count, 0);
+  const rejected = ledger?.states["rejected"] ?? 0;
+  const text = `files ${formatShort(all)}${rejected > 0 ? `, ${formatShort(rejected)} rejected` : ""}`;
+  const means = states.map(([state, count]) => `${formatCount(count)} ${state}`).join(", ");
+  return figure("files", text, `Captures that came one by one: ${means}.`, rejected > 0);
 }
 
 const LAG_TROUBLE_MS = 5000;

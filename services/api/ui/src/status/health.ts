@@ -35,11 +35,37 @@ export interface ShardHealth {
   stats: Record<string, number>;
 }
 
+/** A capture of a watched folder, or one that was uploaded. */
+export interface LedgerFile {
+  id: string;
+  /** The watched folder, or `uploads`. */
+  source: string;
+  name: string;
+  state: "waiting" | "reading" | "done" | "rejected" | "gone";
+  /** Why it waits, was rejected, or was not read to its end. */
+  reason: string;
+  size: number;
+  /** Bytes read. */
+  offset: number;
+  packets: number;
+  damaged: number;
+  changed_us: number;
+}
+
+/** Captures that come one by one: the newest, sums of the others, how many are in each state. */
+export interface Ledger {
+  files: LedgerFile[];
+  older: Record<string, number>;
+  states: Record<string, number>;
+}
+
 export interface HealthDocument {
   status: Health["status"];
   run_status: Health["run_status"];
   latest_cursor: number;
   sources: SourceHealth[];
+  /** Not told by a server that watches no folders. */
+  ledger?: Ledger;
   shards: ShardHealth[];
   totals: Record<string, number>;
   rates: Record<string, number>;

@@ -1,6 +1,6 @@
 /** The picture: uPlot in an element of its own. */
 
-import { useEffect, useRef, useState } from "react";
+import { memo, useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
@@ -20,7 +20,8 @@ interface Props {
   brushed: (range: Range | null) => void;
 }
 
-export function Chart({ buckets, patterns, brushed }: Props) {
+/** Not again for each selection: it reads all buckets. */
+export const Chart = memo(function Chart({ buckets, patterns, brushed }: Props) {
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [under, setUnder] = useState<number | null>(null);
@@ -64,7 +65,7 @@ export function Chart({ buckets, patterns, brushed }: Props) {
       </span>
     </div>
   );
-}
+});
 
 function wordsAt(buckets: Timeline, at: number, patterns: readonly Pattern[]): string {
   const names = new Map(patterns.map(({ id, name }) => [id, name]));

@@ -3,16 +3,19 @@
 import { useQuery } from "@tanstack/react-query";
 import { useRef, type KeyboardEvent } from "react";
 
+import type { Pattern } from "../api/client";
 import { patternsQuery, timelineQuery } from "../api/queries";
 import { useStaleTime } from "../view/flow";
 import { withRange } from "../view/terms";
 import { useFilter } from "../view/useFilter";
 import { currentView, go } from "../view/useView";
-import { earlier, later, sentenceAbout, wider, narrower, rangeOf, type Range } from "./range";
+import { earlier, later, wider, narrower, rangeOf, type Range } from "./range";
 import { Chart } from "./Chart";
 import { Legend } from "./Legend";
 import { useBucketCount } from "./useBucketCount";
 import "./timeline.css";
+
+const NO_PATTERNS: Pattern[] = [];
 
 function setRange(range: Range | null): void {
   go({ q: withRange(currentView().q, range) });
@@ -24,7 +27,7 @@ export function Timeline() {
   const count = useBucketCount(section);
   const staleTime = useStaleTime();
   const { data } = useQuery({ ...timelineQuery(params, count), staleTime, enabled: ready });
-  const patterns = useQuery(patternsQuery()).data?.patterns ?? [];
+  const patterns = useQuery(patternsQuery()).data?.patterns ?? NO_PATTERNS;
   const ranged = params.since_us !== undefined || params.until_us !== undefined;
   const shown = data && (ranged || data.streams.some(Boolean)) ? data : null;
   const range = shown === null ? null : rangeOf(shown);
@@ -50,7 +53,6 @@ export function Timeline() {
         </span>
       </div>
       <Chart buckets={shown} patterns={patterns} brushed={setRange} />
-      <p className="spoken-only">{sentenceAbout(shown, patterns)}</p>
     </section>
   );
 }

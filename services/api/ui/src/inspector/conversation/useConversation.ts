@@ -10,8 +10,8 @@ import { request, type Schemas } from "../../api/client";
 import { keys } from "../../api/keys";
 import { join, NOTHING, type Talk } from "./turns";
 
-/** Of the first page, which somebody waits for: a long turn comes in parts of 8 kB. */
-const TURNS_FIRST = 32;
+/** Of the first page, which somebody waits for: a long turn comes in parts of 64 kB. */
+const TURNS_FIRST = 8;
 const TURNS = 512; // of one page
 const KEPT_MS = 60_000; // a page may be a megabyte
 const MODE = "raw"; // base64: only so offsets are exact

@@ -8,16 +8,25 @@ import { formatCount } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
 import { sentenceOf } from "../../notices/NoticeProvider";
 import { useEditing } from "../useEditing";
-import { useRowKeys } from "../useRowKeys";
+import { Table } from "../Table";
 import { PatternForm } from "./PatternForm";
 import { PatternRow } from "./PatternRow";
 
 const POLL_MS = 1000; // how far a pattern is, no change tells
 
+const COLUMNS = [
+  "name",
+  "kind",
+  "value",
+  "whose bytes",
+  "services",
+  "state",
+  { number: "matches" },
+];
+
 export function PatternsPanel() {
   const { data, error } = useQuery({ ...patternsQuery(), refetchInterval: POLL_MS });
   const { editing, edit, stop } = useEditing<Pattern | "new">();
-  const rows = useRowKeys<HTMLTableElement>();
   const patterns = data?.patterns ?? [];
   const matches = patterns.reduce((sum, pattern) => sum + pattern.status.matches, 0);
   const edited = editing === "new" ? null : editing;
@@ -47,34 +56,16 @@ export function PatternsPanel() {
           is retained, and in all that comes.
         </p>
       ) : (
-        <table className="table" ref={rows}>
-          <thead>
-            <tr>
-              <th scope="col">name</th>
-              <th scope="col">kind</th>
-              <th scope="col">value</th>
-              <th scope="col">whose bytes</th>
-              <th scope="col">services</th>
-              <th scope="col">state</th>
-              <th scope="col" className="number">
-                matches
-              </th>
-              <th scope="col">
-                <span className="spoken-only">actions</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {patterns.map((pattern) => (
-              <PatternRow
-                key={pattern.id}
-                pattern={pattern}
-                all={patterns}
-                onEdit={() => edit(pattern)}
-              />
-            ))}
-          </tbody>
-        </table>
+        <Table columns={COLUMNS}>
+          {patterns.map((pattern) => (
+            <PatternRow
+              key={pattern.id}
+              pattern={pattern}
+              all={patterns}
+              onEdit={() => edit(pattern)}
+            />
+          ))}
+        </Table>
       )}
     </>
   );

@@ -6,15 +6,16 @@ import { patternsQuery, profilesQuery, type Profile } from "../../api/queries";
 import { visibleLine } from "../../format/visible";
 import { sentenceOf } from "../../notices/NoticeProvider";
 import { useEditing } from "../useEditing";
-import { useRowKeys } from "../useRowKeys";
+import { Table } from "../Table";
 import { ProfileForm } from "./ProfileForm";
 import { ProfileRow } from "./ProfileRow";
+
+const COLUMNS = [{ number: "priority" }, "name", "from", "streams", "looked at as"];
 
 export function ProfilesPanel() {
   const { data, error } = useQuery(profilesQuery());
   const patterns = useQuery(patternsQuery()).data?.patterns ?? [];
   const { editing, edit, stop } = useEditing<Profile | "new">();
-  const rows = useRowKeys<HTMLTableElement>();
   const profiles = data?.profiles ?? [];
   const edited = editing === "new" ? null : editing;
   return (
@@ -38,32 +39,16 @@ export function ProfilesPanel() {
         />
       )}
       {error && <p className="fault">{visibleLine(sentenceOf(error))}</p>}
-      <table className="table" ref={rows}>
-        <thead>
-          <tr>
-            <th scope="col" className="number">
-              priority
-            </th>
-            <th scope="col">name</th>
-            <th scope="col">from</th>
-            <th scope="col">streams</th>
-            <th scope="col">looked at as</th>
-            <th scope="col">
-              <span className="spoken-only">actions</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {profiles.map((profile) => (
-            <ProfileRow
-              key={profile.id}
-              profile={profile}
-              patterns={patterns}
-              onEdit={() => edit(profile)}
-            />
-          ))}
-        </tbody>
-      </table>
+      <Table columns={COLUMNS}>
+        {profiles.map((profile) => (
+          <ProfileRow
+            key={profile.id}
+            profile={profile}
+            patterns={patterns}
+            onEdit={() => edit(profile)}
+          />
+        ))}
+      </Table>
     </>
   );
 }

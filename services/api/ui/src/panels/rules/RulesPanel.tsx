@@ -13,13 +13,14 @@ import { sentenceOf } from "../../notices/NoticeProvider";
 import { withTerm } from "../../view/filter";
 import { currentView, go } from "../../view/useView";
 import { HidingField, type Hiding } from "../fields/HidingField";
-import { useRowKeys } from "../useRowKeys";
+import { Table } from "../Table";
 import { RuleRow } from "./RuleRow";
+
+const COLUMNS = [{ number: "rule" }, "hides by", "value", { number: "streams of it" }];
 
 export function RulesPanel() {
   const { data, error } = useQuery(hideRulesQuery());
   const patterns = useQuery(patternsQuery()).data?.patterns ?? [];
-  const rows = useRowKeys<HTMLTableElement>();
   const rules = data?.hide_rules ?? [];
   return (
     <>
@@ -32,28 +33,11 @@ export function RulesPanel() {
           analysed and kept all the same.
         </p>
       ) : (
-        <table className="table" ref={rows}>
-          <thead>
-            <tr>
-              <th scope="col" className="number">
-                rule
-              </th>
-              <th scope="col">hides by</th>
-              <th scope="col">value</th>
-              <th scope="col" className="number">
-                streams of it
-              </th>
-              <th scope="col">
-                <span className="spoken-only">actions</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {rules.map((rule) => (
-              <RuleRow key={rule.id} rule={rule} patterns={patterns} />
-            ))}
-          </tbody>
-        </table>
+        <Table columns={COLUMNS}>
+          {rules.map((rule) => (
+            <RuleRow key={rule.id} rule={rule} patterns={patterns} />
+          ))}
+        </Table>
       )}
     </>
   );

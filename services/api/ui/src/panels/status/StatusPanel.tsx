@@ -13,6 +13,7 @@ import { formatShare, troublesOf, type HealthDocument } from "../../status/healt
 import { Bounds } from "./Bounds";
 import { Captures } from "./Captures";
 import { Drops } from "./Drops";
+import { Files } from "./Files";
 import { Shards } from "./Shards";
 import { Sources } from "./Sources";
 import "./status.css";
@@ -27,6 +28,7 @@ export function StatusPanel() {
       <Verdict health={health} connected={connected} />
       <Captures sources={health.sources} />
       <Sources sources={health.sources} />
+      {health.ledger && <Files ledger={health.ledger} />}
       <Drops drops={health.drops} totals={health.totals} />
       <Shards shards={health.shards} />
       <Bounds health={health} />

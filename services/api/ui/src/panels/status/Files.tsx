@@ -1,0 +1,76 @@
+/** Captures of watched folders, and those that were uploaded: each with how far it is read. */
+
+import { formatBytes, formatCount } from "../../format/numbers";
+import { visibleLine } from "../../format/visible";
+import { formatShare, shareOf, type Ledger, type LedgerFile } from "../../status/health";
+import { ShareBar } from "../ShareBar";
+
+export function Files({ ledger: { files, older } }: { ledger: Ledger }) {
+  const { files: others, packets, damaged } = { files: 0, packets: 0, damaged: 0, ...older };
+  if (files.length === 0 && others === 0) return null;
+  return (
+    <section className="section">
+      <h3>Captures that came one by one</h3>
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">name</th>
+            <th scope="col">in</th>
+            <th scope="col">state</th>
+            <th scope="col">read</th>
+            <th scope="col" className="number">
+              packets
+            </th>
+            <th scope="col" className="number">
+              damaged
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {files.toReversed().map((file) => (
+            <FileRow key={file.id} file={file} />
+          ))}
+        </tbody>
+      </table>
+      {others > 0 && (
+        <p className="muted">
+          {`and ${formatCount(others)} older ones: ${formatCount(packets)} packets, `}
+          {`${formatCount(damaged)} damaged places`}
+        </p>
+      )}
+    </section>
+  );
+}
+
+function FileRow({ file }: { file: LedgerFile }) {
+  const { name, source, state, reason, size, offset, packets, damaged } = file;
+  const share = shareOf(offset, size);
+  const bad = state === "rejected" || (state === "gone" && offset < size);
+  return (
+    <tr>
+      <td className="long" title={visibleLine(name)}>
+        <bdi>{visibleLine(name)}</bdi>
+      </td>
+      <td className="long" title={visibleLine(source)}>
+        <bdi>{visibleLine(source)}</bdi>
+      </td>
+      <td className={bad ? "warning long" : "long"} title={visibleLine(reason)}>
+        {bad && "⚠ "}
+        {state}
+        {reason !== "" && `: ${visibleLine(reason)}`}
+      </td>
+      <td>
+        {share !== null && (
+          <>
+            <ShareBar share={share} />
+            {`${formatShare(share)} of ${formatBytes(size)}`}
+          </>
+        )}
+      </td>
+      <td className="number">{formatCount(packets)}</td>
+      <td className={damaged > 0 ? "number warning" : "number muted"}>
+        {damaged > 0 ? `⚠ ${formatCount(damaged)}` : "0"}
+      </td>
+    </tr>
+  );
+}
