@@ -5,7 +5,7 @@ together; so it is kept *sorted*: its printable bytes first, then the others, bo
 What is printable stands together there as well as it did before. `printables` has a bit for each
 byte that says which it was, with which a preview is put back as it came.
 
-Measured: storing a full preview takes 55 ns where it is ASCII, 320 of random bytes, 470 of UTF-8.
+Measured: storing a full preview takes 24 ns where it is ASCII, 280 of random bytes, 420 of UTF-8.
 """
 
 from typing import Any
