@@ -143,8 +143,7 @@ class Settings(BaseModel):
     # shards
     workers: int = setting(
         0,
-        "shards; 0 = the machine's cores less one for capture and coordinator, at least 1; a"
-        " coordinator that is started alone takes as many as come",
+        "shards; 0 = the machine's cores less one for capture and coordinator, at least 1",
         ("shard", "capture", "coordinator", "launcher"),
         "processes",
         ge=0,

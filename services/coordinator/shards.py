@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.coordinator.gathering import Gathering
 from shared import metrics
 from shared.schema import EventsHeader
 
@@ -122,7 +121,7 @@ class Shard:
 class Shards:
     """All numbers there are. replaced: told of a number whose instance is another one now, and
     says how many of its streams were left open. start_grace_s: how long a shard may take to
-    register. expected: 0 = as many as come."""
+    register."""
 
     def __init__(
         self,
@@ -131,18 +130,9 @@ class Shards:
         replaced: Callable[[int], int],
         start_grace_s: float = START_GRACE_S,
     ) -> None:
-        self._start_grace_s = start_grace_s
-        self._gathering = None if expected else Gathering(now, start_grace_s)
-        self._make(expected, now)
+        self.all = [Shard(index, now, start_grace_s) for index in range(expected)]
         self.input_ended = False  # no packet will come to anybody
         self._replaced = replaced
-
-    def _make(self, count: int, now: float) -> None:
-        self.all = [Shard(index, now, self._start_grace_s) for index in range(count)]
-
-    def are_missing(self, now: float) -> bool:
-        """None has come, and nobody said how many there will be."""
-        return self._gathering is not None and self._gathering.is_lonely(now)
 
     def go_on(self) -> None:
         """There is more input: the ends that shards have told are not the last ones."""
@@ -152,22 +142,12 @@ class Shards:
     # ----------------------------------------------------------------------- who is who
     def register(self, instance: str, pid: int, host: str, index: int, now: float) -> Shard:
         """A number for the instance: the one it had, the one it wants, or (-1) a free one."""
-        if self._gathering is not None:
-            self._gather(instance, now)
         shard = self._held_by(instance) or self._free(index, now)
         self._hold(shard, instance, now)
         shard.pid, shard.host = pid, host
         if instance in shard.gone:
             shard.gone.remove(instance)
         return shard
-
-    def _gather(self, instance: str, now: float) -> None:
-        """RefusedError until all are there."""
-        assert self._gathering is not None
-        if not (count := self._gathering.ask(instance, now)):
-            raise RefusedError("taken", "shards are still being counted", "ask again in a moment")
-        self._gathering = None
-        self._make(count, now)
 
     def _held_by(self, instance: str) -> Shard | None:
         return next((shard for shard in self.all if shard.instance == instance), None)
@@ -254,10 +234,7 @@ class Shards:
         """What the next coordinator cannot learn from the shards."""
         return [{name: getattr(shard, name) for name in KEPT} for shard in self.all]
 
-    def restore(self, kept: list[dict[str, Any]], now: float = 0.0) -> None:
-        if self._gathering is not None and kept:  # they were counted before
-            self._gathering = None
-            self._make(len(kept), now)
+    def restore(self, kept: list[dict[str, Any]]) -> None:
         for shard, numbers in zip(self.all, kept, strict=False):
             for name in KEPT:
                 setattr(shard, name, numbers[name])

@@ -155,25 +155,3 @@ def test_nobody_is_lost_while_the_coordinator_does_not_listen() -> None:
     assert shards.all[0].state(3.0) != "lost"
     shards.excuse(9.0)
     assert shards.all[0].state(9.0) == "lost"
-
-
-def test_shards_are_counted_when_nobody_says_how_many() -> None:
-    shards = Shards(0, 0.0, lambda index: 0, start_grace_s=10.0)
-    assert shards.are_missing(10.1)
-    for instance, now in (("x", 1.0), ("y", 3.5), ("x", 4.5), ("y", 6.4)):
-        with pytest.raises(RefusedError, match="still being counted"):
-            shards.register(instance, 1, "h", -1, now)
-    assert not shards.are_missing(99.0)
-    numbers = [shards.register(each, 1, "h", -1, 6.6).index for each in ("x", "y")]
-    assert (numbers, len(shards.all)) == ([0, 1], 2)
-    with pytest.raises(RefusedError, match="all numbers are held"):
-        shards.register("late", 1, "h", -1, 6.7)
-
-
-def test_a_coordinator_that_is_started_again_knows_how_many_there_were() -> None:
-    before = Shards(2, 0.0, lambda index: 0)
-    before.register("x", 1, "h", -1, 0.0)
-    shards = Shards(0, 5.0, lambda index: 0)
-    shards.restore(before.keep(), 5.0)
-    assert shards.register("x", 1, "h", -1, 5.1).index == 0
-    assert len(shards.all) == 2
