@@ -32,7 +32,7 @@ from shared.metrics import serve
 from shared.output import check_not_an_input, output_path
 from shared.schema import CaptureReport, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
-from shared.settings import Settings, worker_count
+from shared.settings import Settings
 from shared.wire import Bus, open_socket
 
 EVENTS_PER_MESSAGE = 4096  # makes messages of a queue that is given in events
@@ -63,7 +63,8 @@ class Coordinator:
         now, grace_s = time.monotonic(), START_GRACE_S
         if kernel_cache.is_cold():
             grace_s = COMPILE_GRACE_S
-        self.shards = Shards(worker_count(settings), now, self._replaced, grace_s)
+        # a launcher has chosen how many shards; 0 = as many as come
+        self.shards = Shards(settings.workers, now, self._replaced, grace_s)
         self.sources = Sources(now, grace_s, Ledger(self.team.state))
         self.merger = Merger(self.inventory, self.shards, self.sinks, self.team)
         self.health = Health(

@@ -195,7 +195,7 @@ class Requests:
         ]
         sources = self.health.sources
         capture = {"age_ms": int(sources.silent_s(now) * 1000), "ended": sources.ended}
-        return {"expected": len(self.shards.all), "shards": shards, "capture": capture}, ()
+        return {"expected": self.shards.expected, "shards": shards, "capture": capture}, ()
 
     def _files(self, args: dict[str, Any]) -> Answer:
         """For capture: how far the captures of a watched folder were read before."""

@@ -183,7 +183,7 @@ def test_one_capture_in_three_shards(stack: Stack, sample_capture: Path) -> None
     stack.down()
     stack.put(sample_capture, "one.pcap")
     stack.put(sample_capture, "other.pcap")  # is not read
-    stack.up(FLOWMATE_PCAP="/pcaps/one.pcap", FLOWMATE_WORKERS="3")
+    stack.up("--scale", "shard=3", FLOWMATE_PCAP="/pcaps/one.pcap")
     run = Run(stack)
     health = eventually(
         lambda: (said := run.get("/api/health"))["run_status"] == "completed" and said
