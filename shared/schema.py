@@ -114,6 +114,7 @@ class SourceReport(Message):
     kind: str  # pcap | pcapng | stdin | interface | …
     status: Literal["waiting", "reading", "done", "failed"]
     packets: Count = 0
+    counted: Count = 0  # packets that `stats` has, also those of a capture before this one
     bytes: Count = 0
     position: Count = 0
     size: Count = 0  # 0 = not known
@@ -172,6 +173,7 @@ class CaptureReport(Message):
     files: list[FileReport] = []  # those that changed, and in turns some that did not
     forgotten: list[str] = []  # ids of files that capture does not remember any more
     stats: dict[str, int] = {}
+    sent: list[Count] = []  # packets to each shard, those of captures before this one as well
     now_ns: int = 0
 
 

@@ -82,7 +82,7 @@ class Watcher(Reader):
     ) -> None:
         self.ledger = Ledger()
         self.folder = WatchedFolder(str(folder), 7, self.ledger, **how)
-        self.folder.recall(known or [], seen)
+        self.folder.recall(known or [], None if seen is None else [seen])
         super().__init__(self.folder)
 
     def catch_up(self) -> list[int]:

@@ -4,6 +4,8 @@ import math
 import sys
 import time
 import uuid
+from contextlib import nullcontext
+from functools import partial
 
 import zmq
 
@@ -12,9 +14,11 @@ from services.capture.capture_file import open_captures
 from services.capture.clock import Clock
 from services.capture.dump import Dump
 from services.capture.ledger import Ledger
+from services.capture.numbers import Numbering, split
 from services.capture.pump import Pump
 from services.capture.reading import LOOK_S, Reading
 from services.capture.recall import recall
+from services.capture.resume import UPLOAD, Resumption, ask_shard, remove_lanes
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
 from services.capture.sources import open_sources
@@ -36,7 +40,6 @@ FLUSH_S = 0.005  # what came from a source that may never end is sent after so l
 TICK_S = 0.2  # between two words to the shards that time passes
 TOPOLOGY_MS = 100
 SETTLE_S, WAIT_MS = 4.0, 100  # after a signal, for the last batches to be taken
-UPLOAD = "upload"  # kind of a source
 UPLOADS_REPORTED = 256  # of those that were read the newest are reported
 ENDED = ("completed", "failed")
 
@@ -54,6 +57,8 @@ class Capture:
         self.told = True  # the last report was taken
         self.lag_ms = 0  # how old live packets were when they were read, at most since then
         self.filtered = 0
+        self.taken = 0  # packets that passed the filter, counted before or not
+        self.resumption = Resumption([], [])
         self.reported = 0.0
         self.settle_until = float("inf")
         self.ledger = Ledger()
@@ -76,10 +81,11 @@ class Capture:
         """Until the sources have ended, or SIGTERM; either way the shards are told the end. With
         an API it stays for captures that are uploaded: the run goes on with each, and ends again.
         """
-        if not self._meet_shards():
+        if not self._ask_what_was() or not self._meet_shards():
             return EXIT_OK
         own = list(self.sources)
-        recall(own, self.context, self.bus, self.stop)
+        seen = self.router.seen if self.resumption.is_another else None
+        recall(own, seen, partial(ask, self.context, self.bus.requests), self.stop)
         if own:
             self._read_all(own)
             self._end()
@@ -106,7 +112,7 @@ class Capture:
                     self._keep_time()
                 elif turn % FLUSH_BATCHES == 0:
                     self.router.flush()
-                if time.monotonic() - self.reported > REPORT_S:
+                if reading.has_news() or time.monotonic() - self.reported > REPORT_S:
                     self._report("report")
                 if self.stop.requested or not self._room():
                     break
@@ -146,6 +152,7 @@ class Capture:
         if len(done) >= UPLOADS_REPORTED:
             self.sources.remove(done[0])
         self.sources.append(source)
+        self.resumption.add_upload(source)
         return source
 
     def _await_upload(self) -> PacketSource | None:
@@ -176,21 +183,21 @@ class Capture:
     def _over(self, source: PacketSource) -> None:
         source.close()
         self.clock.over(source.state)
+        self.resumption.forget(source)
         if source.state.kind == UPLOAD:
             self.uploads.done(source.state.name)
 
     def _room(self) -> bool:
-        return not self.settings.max_packets or self.pump.packets < self.settings.max_packets
+        return not self.settings.max_packets or self.taken < self.settings.max_packets
 
     def _take(self, source: PacketSource, batch: Batch) -> None:
-        if self.filter is not None:
-            kept = self.filter.apply(batch)
-            self.filtered += batch.records.size - kept.records.size
-            batch = kept
-        if self.settings.max_packets:
-            left = self.settings.max_packets - self.pump.packets
-            batch = batch._replace(records=batch.records[:left])
-        self.pump.take(batch)
+        name, first = self.resumption.first_number(source, batch.records.size)
+        known = self.resumption.counted_of(source, batch.records.size)
+        for part in split(batch, known) if known else [batch]:
+            with self.pump.uncounted() if known > 0 else nullcontext():
+                self._take_part(part, name, first, known > 0)
+            first += part.records.size
+            known -= part.records.size
         if batch.records.size:
             if source.state.is_live:
                 self.lag_ms = max(self.lag_ms, (time.time_ns() - self.router.now_ns) // 1_000_000)
@@ -198,7 +205,32 @@ class Capture:
             self.router.now_ns = self.clock.now_ns()
             self._flush_at = min(self._flush_at, time.monotonic() + FLUSH_S)
 
+    def _take_part(self, batch: Batch, name: str, first: int, was_counted: bool) -> None:
+        """Records that were all counted by an earlier capture, or none of them."""
+        read = batch.records
+        if self.filter is not None:
+            kept = self.filter.apply(batch)
+            self.filtered += 0 if was_counted else read.size - kept.records.size
+            batch = kept
+        if self.settings.max_packets:
+            left = self.settings.max_packets - self.taken
+            batch = batch._replace(records=batch.records[:left])
+        self.taken += batch.records.size
+        self.router.numbers = Numbering(name, first, read, batch.records)
+        self.pump.take(batch)
+
     # --------------------------------------------------------------------------- others
+    def _ask_what_was(self) -> bool:
+        """What a capture before this one reported. False when told to stop before."""
+        while not self.stop.requested:
+            try:
+                reply, _ = ask(self.context, self.bus.requests, "health", None, TOPOLOGY_MS)
+            except TimeoutError:
+                continue
+            self.resumption = Resumption(self.sources, reply.result["sources"])
+            return True
+        return False
+
     def _meet_shards(self) -> bool:
         """Connect to all shards once they are there. False when told to stop before."""
         while not self.stop.requested:
@@ -209,16 +241,25 @@ class Capture:
                 continue
             shards = reply.result.get("shards", [])
             ready = sorted(int(shard["index"]) for shard in shards if shard["ready"])
-            if len(ready) >= int(reply.result["expected"]):
-                self._connect(ready)
+            if len(ready) >= int(reply.result["expected"]) and self._connect(ready):
                 return True
             self.stop.wait(0.02)
         return False
 
-    def _connect(self, shards: list[int]) -> None:
+    def _connect(self, shards: list[int]) -> bool:
+        """Make a lane to each shard. False when one did not say how far it is."""
         depth = max(2, self.settings.worker_queue_depth // self.settings.batch_size)
-        self.router = Router(
-            [
+        lanes: list[LaneSender] = []
+        seen: list[dict[str, int]] = []
+        for shard in shards:
+            standing = ask_shard(self.context, self.bus, shard, self.instance)
+            if standing is None:
+                for lane in lanes:
+                    lane.close()
+                return False
+            remove_lanes(self.bus, shard)
+            seen.append(standing.seen)
+            lanes.append(
                 LaneSender(
                     self.context,
                     self.bus,
@@ -227,12 +268,13 @@ class Capture:
                     payload=SLOT_BYTES,
                     depth=depth,
                     inline=self.settings.transport == "inline",
+                    capture=self.instance,
+                    rows_before=standing.rows,
                 )
-                for shard in shards
-            ],
-            lambda: self.stop.requested,
-        )
+            )
+        self.router = Router(lanes, lambda: self.stop.requested, seen)
         self.pump.sink = self.router
+        return True
 
     def _end(self) -> None:
         """Everything sent is followed by `end`, to the shards and to the coordinator."""
@@ -286,10 +328,13 @@ class Capture:
             kind=kind,  # type: ignore[arg-type]
             seq=self.seq,
             instance=self.instance,
-            sources=[describe(source.state) for source in self.sources],
+            sources=[
+                describe(source.state, self.resumption.counted(source)) for source in self.sources
+            ],
             files=files,
             forgotten=forgotten,
             stats=self.stats(),
+            sent=[lane.rows_sent for lane in self.router.lanes],
             now_ns=self.router.now_ns,
         )
         try:
@@ -303,13 +348,14 @@ class Capture:
             self.told = False
 
 
-def describe(state: SourceState) -> SourceReport:
-    """A source's state as the coordinator is told of it."""
+def describe(state: SourceState, counted: int) -> SourceReport:
+    """A source's state as the coordinator is told of it. counted: packets by earlier captures."""
     return SourceReport(
         name=state.name,
         kind=state.kind,
         status=state.status,
         packets=state.packets,
+        counted=max(counted, state.packets),
         bytes=state.bytes,
         position=state.position,
         size=state.size,

@@ -1,5 +1,8 @@
 """One packet's way through capture: read, filter, decode, put fragments together, route."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -44,6 +47,15 @@ class Pump:
         self.packets += batch.records.size
         self.bytes += int(batch.records["wirelen"].sum(dtype=np.uint64))
         self.sink.route(rows, data)
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """What is taken inside was counted before."""
+        counts, packets, octets = self.counts.copy(), self.packets, self.bytes
+        fragments = replace(self.reassembler.counters)
+        yield
+        self.counts[:], self.packets, self.bytes = counts, packets, octets
+        self.reassembler.counters = fragments
 
     def stats(self) -> dict[str, int]:
         """Totals by their metric names."""

@@ -1,7 +1,7 @@
 """Packets to shards: a flow always to the same one, in order, no faster than it takes them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.capture.kernels.route import gather
+from services.capture.numbers import NO_NUMBERS
 from shared.lanes import LaneSender
 
 T = TypeVar("T")
@@ -23,10 +24,20 @@ class Router:
     """One open batch a lane.
 
     should_stop is asked while a full lane is waited for; `StoppedError` is raised when it says so.
+    seen: what each shard has of each input already; that is not sent. numbers: of the packets that
+    are routed next. A batch has packets of one input.
     """
 
-    def __init__(self, lanes: list[LaneSender], should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        lanes: list[LaneSender],
+        should_stop: Callable[[], bool],
+        seen: Sequence[Mapping[str, int]] = (),
+    ) -> None:
         self.lanes, self.should_stop = lanes, should_stop
+        self.seen = seen or [{} for _ in lanes]
+        self.numbers = NO_NUMBERS
+        self._upto: tuple[str, int] = ("", 0)
         self._open: list[int | None] = [None] * len(lanes)
         self._fill = [np.zeros(2, np.uint64) for _ in lanes]
         self.now_ns = 0
@@ -35,9 +46,13 @@ class Router:
 
     def route(self, packets: NDArray[np.void], data: NDArray[np.uint8]) -> None:
         """Copy PACKET rows and payload into the batches of their shards; full ones are sent."""
+        numbers = self.numbers
+        if numbers.name != self._upto[0]:
+            self.flush()
         for shard, lane in enumerate(self.lanes):
-            at = 0
-            while True:
+            seen = self.seen[shard].get(numbers.name, -1)
+            at = 0 if seen < 0 else numbers.row_behind(seen)
+            while at < packets.size:
                 index = self._slot(shard)
                 slot = lane.slots[index]
                 at = gather(
@@ -46,7 +61,9 @@ class Router:
                 )  # fmt: skip
                 if at >= packets.size:
                     break
+                self._upto = numbers.name, numbers.upto(at) if numbers.name else 0
                 self._send(shard)
+        self._upto = numbers.name, numbers.upto(packets.size) if numbers.name else 0
         if packets.size:
             # the last packet's time, not the latest: one wrong clock must not make all flows idle
             self.now_ns = int(packets["ts_ns"][-1])
@@ -86,7 +103,9 @@ class Router:
         index, fill = self._slot(shard), self._fill[shard]
         lane = self.lanes[shard]
         rows, octets = int(fill[0]), int(fill[1])
-        self._until(lambda: lane.send(index, rows, octets, self.now_ns, WAIT_MS) or None)
+        self._until(
+            lambda: lane.send(index, rows, octets, self.now_ns, WAIT_MS, self._upto) or None
+        )
         self._open[shard] = None
         fill[:] = 0
         self.batches += 1

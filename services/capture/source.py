@@ -58,10 +58,12 @@ class SourceState:
     trouble: str = ""  # why it waits or what it lacks at this moment, a sentence
     position: int = 0  # bytes of input taken so far, as stored (compressed)
     size: int = 0  # bytes of input; 0 = not known
-    # what the newest batch is of, if that can be read again and has the same packets then, and how
-    # many packets of it were given out, that batch included
+    # For sources of many inputs, which can be read again and have the same packets then: the input
+    # of the newest batch, its packets up to the end of that batch, and those of it that a capture
+    # service before this one had reported.
     input: str = ""
     upto: int = 0
+    reported: int = 0
     dropped_kernel: int = 0  # packets; the system's buffer was full
     dropped_interface: int = 0  # packets, by the interface or its driver
     dropped_ours: int = 0  # packets that the system still had when the end was wanted

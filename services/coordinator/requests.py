@@ -159,6 +159,7 @@ class Requests:
             "told_packets": shard.told_packets,
             "rows": shard.rows,
             "seen": shard.seen,
+            "sent": self.health.sources.sent_to(shard.index) if shard.ended else None,
         }, ()
 
     def _heartbeat(self, args: dict[str, Any]) -> Answer:

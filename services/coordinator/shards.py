@@ -207,7 +207,7 @@ class Shards:
             shard.gone.append(shard.instance)
         shard.instance, shard.stats = instance, {}
         shard.ready, shard.next_seq, shard.is_dead = False, None, False
-        # who comes after the input has ended gets nothing, not even an end
+        # who comes after the input has ended is sent nothing, not even an end
         shard.ended = self.input_ended and shard.restarts > 0
 
     # ---------------------------------------------------------------------- what they say

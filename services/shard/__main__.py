@@ -78,6 +78,7 @@ class Shard:
             answer, _ = reply
             if answer.error is None:
                 self.progress.follow(answer.result)
+                self.ended = answer.result.get("sent") is not None
                 self._start(int(answer.result["index"]), int(answer.result["shards"]))
                 self.coordinator = str(answer.result["coordinator"])
                 return True
@@ -239,7 +240,9 @@ class Shard:
 
     def _heartbeat(self) -> None:
         if self.told != self.progress.taken and self.events.poll(0, zmq.POLLOUT):
-            self._send(self._header("events"), [])  # packets of which there was nothing to tell
+            self._send(
+                self._header("end" if self.ended else "events"), []
+            )  # packets of which there was nothing to tell
         args: dict[str, object] = {
             "shard": self.index, "instance": self.instance, "seq": self.seq,
         }  # fmt: skip

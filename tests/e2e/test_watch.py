@@ -1,6 +1,7 @@
 """Whole runs over folders that are watched and PCAP-over-IP servers: what is found is what is found
 in the same capture in one piece, whatever happens to files, servers and the run in between."""
 
+import os
 import shutil
 import signal
 import socket
@@ -16,9 +17,22 @@ import pytest
 from tests.conftest import ROOT, clean_environ
 from tests.e2e.run import Row, Served, events_of, flowmate, free_port, served
 from tests.e2e.test_reading import octets_of
+from tests.e2e.test_restarts import (
+    PACKETS,
+    PER_STREAM,
+    SMALL,
+    STREAMS,
+    accounted,
+    held,
+    killed,
+    life_of,
+    restless,
+    total,
+)
 from tests.rotating_writer import parts_of
 
 pytestmark = pytest.mark.e2e
+__all__ = ["restless"]  # a fixture of another file
 
 
 class Truth:
@@ -246,3 +260,33 @@ def test_dump_mode_of_a_folder(capture: Path, tmp_path: Path) -> None:
     )
     assert done.stdout == whole.stdout
     assert done.returncode == 0
+
+
+def test_capture_that_is_killed_goes_on_in_every_file(restless: Path, tmp_path: Path) -> None:
+    """A shard is stopped, so that packets are on their way; what it lacks is read again, what it
+    has is not sent again, and nothing is counted twice."""
+    drop, files = tmp_path / "drop", 10
+    drop.mkdir()
+    arguments = ("--watch", drop, "--workers", "2")
+    with served(*arguments, folder=tmp_path, env=SMALL) as run:
+        run.wait_for(lambda health: all(each["state"] == "ready" for each in health["shards"]))
+        for number, part in enumerate(parts_of(restless.read_bytes(), files)):
+            shard = held(run)
+            (drop / f"{number:02}.pcap").write_bytes(part[: len(part) // 2])
+            run.wait_for(lambda health: f"{number:02}.pcap" in ledger_of(health))  # noqa: B023
+            if number % 3 == 1:
+                killed(run, "capture")
+            with (drop / f"{number:02}.pcap").open("ab") as file:
+                file.write(part[len(part) // 2 :])
+            os.kill(shard, signal.SIGCONT)
+        run.wait_for(
+            lambda health: (
+                life_of(health, "capture").get("restarts") == 3 and accounted(health) >= PACKETS
+            )
+        )
+        health = run.wait_for(lambda health: health["totals"]["packets"] >= PACKETS)
+        assert health["totals"]["packets"] == accounted(health) == PACKETS
+        assert total(health, "packets_lost") == total(health, "packets_repeated") == 0
+        assert health["sources"][0]["packets"] == PACKETS
+        assert [row["packets"] for row in run.rows()] == [PER_STREAM] * STREAMS
+        assert sum(file["packets"] for file in health["ledger"]["files"]) == PACKETS

@@ -31,6 +31,7 @@ class Conversation:
     streams: list[Expected] = field(default_factory=list)
     isn: tuple[int, int] = (1000, 5000)  # of client, of server
     ipv6: bool = False
+    server_port: int = 80
     frames: list[bytes] = field(default_factory=list)
 
     def client(
@@ -66,7 +67,7 @@ class Conversation:
     def _add(
         self, side: int, at: int, data: bytes, flags: int, ack: int, window: int
     ) -> "Conversation":
-        ports = (self.port, 80)
+        ports = (self.port, self.server_port)
         ends = (CLIENT_6, SERVER_6) if self.ipv6 else (CLIENT, SERVER)
         segment = b.tcp(
             ports[side],

@@ -285,40 +285,6 @@ def test_two_names_of_one_file(tmp_path: Path) -> None:
     assert Watcher(tmp_path).catch_up() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("make", [capture, pcapng, lambda f, n: gzip.compress(capture(f, n))])
-def test_another_run_goes_on_where_the_last_one_ended(
-    tmp_path: Path, make: Callable[[int, int], bytes]
-) -> None:
-    path = tmp_path / "a"
-    whole = make(0, 100)
-    path.write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "done.pcap").write_bytes(capture(100, 5))
-    found: list[int] = []
-    known = None
-    for size in (len(whole) // 2, len(whole) * 3 // 4, len(whole), len(whole)):
-        with path.open("ab") as file:
-            file.write(whole[path.stat().st_size : size])
-        watcher = Watcher(tmp_path, known)
-        found += watcher.catch_up()
-        known = watcher.close()
-    assert sorted(found) == list(range(105))
-
-
-def test_without_what_is_remembered_it_begins_anew(tmp_path: Path) -> None:
-    (tmp_path / "a.pcap").write_bytes(capture(0, 5))
-    for _ in range(2):
-        assert Watcher(tmp_path).catch_up() == list(range(5))
-
-
-def test_a_file_that_was_replaced_between_two_runs(tmp_path: Path) -> None:
-    (tmp_path / "a.pcap").write_bytes(capture(0, 5))
-    watcher = Watcher(tmp_path)
-    watcher.catch_up()
-    known = watcher.close()
-    (tmp_path / "a.pcap").write_bytes(capture(50, 50))
-    assert Watcher(tmp_path, known).catch_up() == list(range(50, 100))
-
-
 def test_more_files_than_descriptors(tmp_path: Path) -> None:
     """All of them grow, and lie at the same time."""
     watcher = Watcher(tmp_path, batch_packets=3)

@@ -49,6 +49,7 @@ class Entry:
     changed_us: int = 0  # wall clock, when state or offset last changed
 
     # of this process
+    reported: int = 0  # packets, by a capture service before this one
     opened: Opened | None = None
     fault: str = ""  # the last damage
     is_here: bool = True  # in the folder, when that was last looked at

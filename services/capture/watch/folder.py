@@ -16,7 +16,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from services.capture.capture_file import HEADER, SOURCES
 from services.capture.ledger import Ledger
@@ -83,18 +85,30 @@ class WatchedFolder:
         self._look_at = self._may_look_at = 0.0
         self._unpeeked: list[Entry] = []
         self._ready: list[tuple[int, str, Entry]] = []  # a heap; who is behind comes first
-        self._seen: dict[str, int] = {}
+        self._seen: Sequence[Mapping[str, int]] = ()
         self._closed = False
 
-    def recall(self, known: Iterable[FileReport], seen: Mapping[str, int] | None = None) -> None:
-        """Captures that were read before, and how far; before the first `read`. seen: by the id of
-        a capture, packets that were taken for certain; that goes before what is known."""
-        self._seen = dict(seen or {})
+    def recall(
+        self, known: Iterable[FileReport], seen: Sequence[Mapping[str, int]] | None = None
+    ) -> None:
+        """Captures that were read before, and how far; before the first `read`.
+
+        seen: where another capture service was killed, packets that each shard has, by the id of
+        the capture. That goes before what is known. A shard that does not name one that was being
+        read may have nothing of it; of one that was done it has all.
+        """
+        self._seen = seen or ()
         for report in known:
             entry = entry_of(report)
-            entry.go_back(self._seen.pop(entry.id, entry.place.packets))
+            entry.go_back(self._taken(entry, 0 if entry.state == "reading" else report.packets))
             self._catalogue.add(entry)
             self._tell(entry)
+
+    def _taken(self, entry: Entry, otherwise: int) -> int:
+        """Packets of it that all shards have."""
+        if not self._seen:
+            return entry.place.packets
+        return min(shard.get(entry.id, otherwise) for shard in self._seen)
 
     # --------------------------------------------------------------------------- source
     def read(self) -> Batch | None:
@@ -271,7 +285,7 @@ class WatchedFolder:
         before = entry.id
         if self._catalogue.rename(entry, key):
             self._ledger.forget(before)
-            entry.go_back(self._seen.pop(entry.id, 0))
+            entry.go_back(self._taken(entry, 0))
             self._tell(entry)
 
     # --------------------------------------------------------------------------- reading
@@ -293,6 +307,7 @@ class WatchedFolder:
             entry.time_ns = int(batch.records["ts_ns"][-1])
             self.state.status = "reading"
             self.state.input, self.state.upto = entry.id, entry.place.packets
+            self.state.reported = entry.reported
             self._set(entry, "reading")
         if batch is not None and entry.opened is not None and not is_silent(entry):
             heapq.heappush(self._ready, turn_of(entry))
@@ -309,9 +324,11 @@ class WatchedFolder:
             old.problems.append(problem)
         entry.damaged += new.damaged - old.damaged
         self.state.damaged += new.damaged - old.damaged
-        self.state.bytes += new.bytes - old.bytes
-        old.damaged, old.bytes = new.damaged, new.bytes
-        self.state.packets += batch.records.size if batch else 0
+        old.damaged = new.damaged
+        fresh = opened.reader.place.packets - max(entry.place.packets, entry.reported)
+        if batch is not None and fresh > 0:
+            self.state.packets += fresh
+            self.state.bytes += int(batch.records["caplen"][-fresh:].sum(dtype=np.int64))
         self.state.link_types |= new.link_types
         self.state.position += max(0, opened.file.position - entry.offset)
         entry.offset = max(entry.offset, opened.file.position)

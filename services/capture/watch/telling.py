@@ -7,6 +7,8 @@ from shared.schema import FileReport
 
 
 def report_of(folder: str, entry: Entry) -> FileReport:
+    """What is given out again, since a shard lacks it, was told before: that stays."""
+    place = max(entry.place, Place(entry.reported))
     return FileReport(
         id=entry.id,
         source=folder,
@@ -17,11 +19,11 @@ def report_of(folder: str, entry: Entry) -> FileReport:
         inode=entry.inode,
         size=entry.size,
         offset=entry.offset,
-        packets=entry.place.packets,
+        packets=place.packets,
         damaged=entry.damaged,
         found_us=entry.found_us,
         changed_us=entry.changed_us,
-        place_offset=entry.place.offset,
+        place_offset=place.offset,
         head=entry.head,
         first_ns=entry.first_ns,
         time_ns=entry.time_ns,
@@ -52,4 +54,5 @@ def entry_of(report: FileReport) -> Entry:
         reason=report.reason,
         found_us=report.found_us,
         changed_us=report.changed_us,
+        reported=report.packets,
     )

@@ -1,0 +1,200 @@
+"""Services that are killed at any moment: the others go on, the service comes back, packets are
+each analysed once or counted as lost."""
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import builders as b
+from tests.e2e.run import Row, Served, events_of, served
+from tests.e2e.test_faults import Trickle, pid_of
+from tests.e2e.traffic import START_NS, STEP_NS
+
+pytestmark = pytest.mark.e2e
+
+STREAMS, PER_STREAM = 300, 40
+PACKETS = STREAMS * PER_STREAM
+TOLD_S = 2.0  # until health says what happened
+SMALL = {"FLOWMATE_BATCH_SIZE": "64", "FLOWMATE_WORKER_QUEUE_DEPTH": "128"}
+
+
+def frames() -> list[bytes]:
+    """TCP data in order, all connections in turn."""
+    return [
+        b.tcp4(
+            f"10.0.{stream >> 8}.{stream & 255}", 1024 + stream, "10.9.9.9", 80,
+            b"%04d %04d" % (stream, number), seq=1 + 9 * number,
+        )
+        for number in range(PER_STREAM)
+        for stream in range(STREAMS)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def restless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A capture of known traffic."""
+    path = tmp_path_factory.mktemp("restless") / "restless.pcap"
+    path.write_bytes(b.pcap_bytes([(START_NS + i * STEP_NS, f) for i, f in enumerate(frames())]))
+    return path
+
+
+def total(health: Row, name: str) -> int:
+    return sum(int(shard["stats"].get(name, 0)) for shard in health["shards"])
+
+
+def accounted(health: Row) -> int:
+    """Packets that were analysed or counted as lost, each once."""
+    lost = total(health, "packets_lost") - total(health, "packets_repeated")
+    return total(health, "packets") + lost
+
+
+def life_of(health: Row, service: str) -> Row:
+    return next((each for each in health["services"] if each["service"] == service), {})
+
+
+def killed(run: Served, service: str) -> float:
+    """Kill it; returns when."""
+    os.kill(pid_of(run, service), signal.SIGKILL)
+    return time.monotonic()
+
+
+def held(run: Served) -> int:
+    """Stop the shard, so that capture waits for it in the middle of its input; its pid."""
+    shard = pid_of(run, "shard")
+    os.kill(shard, signal.SIGSTOP)
+    return shard
+
+
+@pytest.fixture
+def trickle(tmp_path: Path) -> Iterator[Trickle]:
+    """A run of two shards that reads a pipe, with some streams in it."""
+    arguments = ("--pcap", "-", "--output", "out.jsonl", "--workers", "2")
+    with served(*arguments, folder=tmp_path, stdin=subprocess.PIPE) as run:
+        writer = Trickle(run)
+        writer.send(50)
+        run.wait_for(lambda health: health["totals"]["streams"] == 50)
+        yield writer
+
+
+def close(trickle: Trickle) -> Row:
+    """The health of the run when the pipe has ended."""
+    assert trickle.run.process.stdin is not None
+    trickle.run.process.stdin.close()
+    return trickle.run.wait_ended()
+
+
+def test_a_shard_that_is_killed_comes_back_and_what_went_with_it_is_counted(
+    trickle: Trickle, tmp_path: Path
+) -> None:
+    run = trickle.run
+    at = killed(run, "shard")
+    health = run.wait_for(lambda health: health["status"] == "degraded")
+    assert time.monotonic() - at < TOLD_S
+    trickle.send(50)  # some of them while nobody is there
+    health = run.wait_for(
+        lambda health: (
+            any(each["restarts"] for each in health["shards"])
+            and all(each["state"] == "ready" for each in health["shards"])
+        )
+    )
+    [name] = [each["service"] for each in health["services"] if each["restarts"]]
+    assert life_of(health, name)["last_end"] == "killed by SIGKILL"
+    trickle.send(50)
+    health = close(trickle)
+    assert health["status"] == "ok"
+    assert health["totals"]["packets"] == 150
+    assert accounted(health) == 150
+    assert f"{name} ended early (killed by SIGKILL); starting it again" in run.said()
+    orphaned = sum(each["orphaned_streams"] for each in health["shards"])
+    assert orphaned > 0
+    said = [line for line in events_of(tmp_path / "out.jsonl") if line["event"] == "health"]
+    assert any(name in line.get("reason", "") for line in said)
+
+
+def test_a_coordinator_that_is_killed_goes_on_with_the_same_file(
+    trickle: Trickle, tmp_path: Path
+) -> None:
+    run = trickle.run
+    state = run.rows()[0]["stream_id_hex"]
+    for number in (1, 2):
+        killed(run, "coordinator")
+        trickle.send(50)
+        health = run.wait_for(lambda health: health["totals"]["streams"] == 50 + number * 50)  # noqa: B023
+        assert life_of(health, "coordinator")["restarts"] == number
+        assert life_of(health, "coordinator")["last_end"] == "killed by SIGKILL"
+    health = close(trickle)
+    assert health["totals"]["packets"] == accounted(health) == 150
+    assert {row["stream_id_hex"] for row in run.rows()} >= {state}
+    assert all(row["directions"]["a_to_b"]["preview_text"] == "hello" for row in run.rows())
+    kinds = Counter(event["event"] for event in events_of(tmp_path / "out.jsonl"))
+    assert kinds["stream_close"] == 150, "each stream's last word, once"
+    assert kinds["stream_open"] <= 150
+    written = sum(kinds.values()) - kinds["health"] - kinds["source_status"]
+    lost = health["drops"]["output_lines_in_restart"]
+    assert written + lost == total(health, "lines_told") == 450  # a message of each stream as well
+
+
+def test_a_coordinator_that_is_killed_after_the_end_knows_that_it_was_the_end(
+    trickle: Trickle,
+) -> None:
+    before = close(trickle)
+    killed(trickle.run, "coordinator")
+    health = trickle.run.wait_for(
+        lambda health: (
+            health["run_status"] == "completed" and life_of(health, "coordinator")["restarts"] == 1
+        )
+    )
+    for name in ("packets", "streams", "events"):
+        assert health["totals"][name] == before["totals"][name]
+
+
+def test_an_api_that_is_killed_comes_back_at_the_same_address(trickle: Trickle) -> None:
+    run = trickle.run
+    killed(run, "api")
+    health = run.wait_for(lambda health: life_of(health, "api").get("restarts"))
+    assert life_of(health, "api")["state"] == "up"
+    trickle.send(1)
+    assert close(trickle)["totals"]["streams"] == 51
+
+
+def test_a_pipe_cannot_be_read_on_and_that_is_said(trickle: Trickle) -> None:
+    run = trickle.run
+    killed(run, "capture")
+    health = run.wait_ended()
+    [source] = health["sources"]
+    assert source["status"] == "failed"
+    assert source["packets"] == health["totals"]["packets"] == accounted(health) == 50
+    assert "capture was killed while it read this" in source["problems"][-1]["reason"]
+    assert len(run.rows()) == 50
+
+
+def test_capture_that_is_killed_reads_on_and_no_packet_is_there_twice(
+    restless: Path, tmp_path: Path
+) -> None:
+    arguments = ("--pcap", "fifo", "--pcap", restless, "--output", "out.jsonl")
+    os.mkfifo(tmp_path / "fifo")
+    with served(*arguments, folder=tmp_path, env=SMALL) as run:
+        # nothing is read while nobody writes there, and all services are up
+        run.wait_for(lambda health: all(each["state"] == "ready" for each in health["shards"]))
+        shard = held(run)
+        (tmp_path / "fifo").write_bytes(b.pcap_bytes([]))
+        run.wait_for(lambda health: health["totals"]["packets"] > 0)
+        at = killed(run, "capture")
+        run.wait_for(lambda health: life_of(health, "capture").get("last_end"))
+        assert time.monotonic() - at < TOLD_S
+        os.kill(shard, signal.SIGCONT)
+        health = run.wait_ended()
+        assert life_of(health, "capture")["restarts"] == 1
+        assert health["totals"]["packets"] == PACKETS
+        assert accounted(health) == total(health, "packets") == PACKETS
+        assert total(health, "packets_repeated") == total(health, "packets_lost") == 0
+        rows = run.rows()
+        assert [row["packets"] for row in rows] == [PER_STREAM] * STREAMS
+    kinds = Counter(event["event"] for event in events_of(tmp_path / "out.jsonl"))
+    assert kinds["stream_open"] == kinds["stream_close"] == STREAMS
