@@ -125,6 +125,8 @@ class Health:
     def troubles(self, now: float) -> list[str]:
         """What is wrong at this moment, a sentence each; the same trouble is the same sentence."""
         found = [lost_shard(shard) for shard in self.shards.all if shard.is_lost(now)]
+        if self.shards.nobody_came(now):
+            found.append("no shard has registered")
         if self.sources.is_silent(now):
             found.append("capture is not heard any more and has not ended")
         if self.merger.team.state.trouble:
@@ -225,7 +227,7 @@ class Health:
 
     def restore(self, kept: dict[str, Any], now: float, at_us: int) -> None:
         """Go on where another coordinator was killed."""
-        self.shards.restore(kept["shards"])
+        self.shards.restore(kept["shards"], now)
         self.sources.restore(kept["sources"], now)
         self.lives.restore(kept["lives"])
         self.lives.see("coordinator", "restarted", at_us, self.lives.restarts("coordinator") + 1)

@@ -189,7 +189,7 @@ class Requests:
             for shard in self.shards.all
             if shard.instance
         ]
-        return {"expected": len(self.shards.all), "shards": shards}, ()
+        return {"expected": self.shards.expected, "shards": shards}, ()
 
     # ----------------------------------------------------------------------------- api
     def _health(self, args: dict[str, Any]) -> Answer:

@@ -17,6 +17,8 @@ from typing import Any
 from shared.schema import EventsHeader
 
 TAKEOVER_AFTER_S = 2.0
+GATHER_S = 2.0  # no further shard came for so long: these are all
+SHARDS_MAX = 1024
 DEAD_S = TAKEOVER_AFTER_S + 0.1  # as if it had been silent for so long
 LOST_AFTER_S = 1.8  # heartbeats come every half second; less than 2 s, the time health has to tell
 START_GRACE_S = 10.0  # for a shard to register at all
@@ -121,7 +123,7 @@ class Shard:
 class Shards:
     """All numbers there are. replaced: told of a number whose instance is another one now, and
     says how many of its streams were left open. start_grace_s: how long a shard may take to
-    register."""
+    register. expected: 0 = as many as come before the first of them is given a number."""
 
     def __init__(
         self,
@@ -133,6 +135,28 @@ class Shards:
         self.all = [Shard(index, now, start_grace_s) for index in range(expected)]
         self.input_ended = False  # no packet will come to anybody
         self._replaced = replaced
+        self._start_grace_s, self._began = start_grace_s, now
+        self._gathered: dict[str, float] | None = {} if not expected else None
+
+    @property
+    def expected(self) -> int:
+        """How many there have to be before packets are sent."""
+        return max(1, len(self.all))
+
+    def nobody_came(self, now: float) -> bool:
+        return not self.all and now - self._began > self._start_grace_s
+
+    def _gather(self, instance: str, now: float) -> None:
+        """Count who comes, until nobody does any more."""
+        if self._gathered is None:
+            return
+        if len(self._gathered) < SHARDS_MAX:
+            self._gathered.setdefault(instance, now)
+        if now - max(self._gathered.values()) < GATHER_S:
+            raise RefusedError("wait", "shards are still being counted", "ask again")
+        count = len(self._gathered)
+        self.all = [Shard(index, now, self._start_grace_s) for index in range(count)]
+        self._gathered = None
 
     def go_on(self) -> None:
         """There is more input: the ends that shards have told are not the last ones."""
@@ -142,6 +166,7 @@ class Shards:
     # ----------------------------------------------------------------------- who is who
     def register(self, instance: str, pid: int, host: str, index: int, now: float) -> Shard:
         """A number for the instance: the one it had, the one it wants, or (-1) a free one."""
+        self._gather(instance, now)
         shard = self._held_by(instance) or self._free(index, now)
         self._hold(shard, instance, now)
         shard.pid, shard.host = pid, host
@@ -234,7 +259,10 @@ class Shards:
         """What the next coordinator cannot learn from the shards."""
         return [{name: getattr(shard, name) for name in KEPT} for shard in self.all]
 
-    def restore(self, kept: list[dict[str, Any]]) -> None:
+    def restore(self, kept: list[dict[str, Any]], now: float) -> None:
+        if self._gathered is not None and kept:
+            self.all = [Shard(index, now, self._start_grace_s) for index in range(len(kept))]
+            self._gathered = None
         for shard, numbers in zip(self.all, kept, strict=False):
             for name in KEPT:
                 setattr(shard, name, numbers[name])
@@ -255,7 +283,7 @@ class Shards:
 
     @property
     def all_ended(self) -> bool:
-        return all(shard.ended for shard in self.all)
+        return bool(self.all) and all(shard.ended for shard in self.all)
 
     def may_tell_more(self, now: float) -> bool:
         """Whether a shard is there that has not told its end."""

@@ -82,6 +82,9 @@ class Shard:
                 self._start(int(answer.result["index"]), int(answer.result["shards"]))
                 self.coordinator = str(answer.result["coordinator"])
                 return True
+            if answer.error.code == "wait":
+                self.stop.wait(REGISTER_RETRY_S)
+                continue
             if answer.error.code != "taken":
                 raise UserError(answer.error.message)
             if not waits:
