@@ -137,6 +137,7 @@ class Shards:
         self._replaced = replaced
         self._start_grace_s, self._began = start_grace_s, now
         self._gathered: dict[str, float] | None = {} if not expected else None
+        self._reserved: dict[int, str] = {}  # numbers that were held before
 
     @property
     def expected(self) -> int:
@@ -146,16 +147,19 @@ class Shards:
     def nobody_came(self, now: float) -> bool:
         return not self.all and now - self._began > self._start_grace_s
 
-    def _gather(self, instance: str, now: float) -> None:
-        """Count who comes, until nobody does any more."""
+    def _gather(self, instance: str, index: int, now: float) -> None:
+        """Count who comes, until nobody does any more. Who had a number (of a coordinator that was
+        killed before it could leave word) has it again."""
         if self._gathered is None:
             return
         if len(self._gathered) < SHARDS_MAX:
             self._gathered.setdefault(instance, now)
+            if 0 <= index < SHARDS_MAX:
+                self._reserved[index] = instance
         if now - max(self._gathered.values()) < GATHER_S:
             raise RefusedError("wait", "shards are still being counted", "ask again")
-        count = len(self._gathered)
-        self.all = [Shard(index, now, self._start_grace_s) for index in range(count)]
+        count = max(len(self._gathered), 1 + max(self._reserved, default=0))
+        self.all = [Shard(each, now, self._start_grace_s) for each in range(count)]
         self._gathered = None
 
     def go_on(self) -> None:
@@ -166,8 +170,8 @@ class Shards:
     # ----------------------------------------------------------------------- who is who
     def register(self, instance: str, pid: int, host: str, index: int, now: float) -> Shard:
         """A number for the instance: the one it had, the one it wants, or (-1) a free one."""
-        self._gather(instance, now)
-        shard = self._held_by(instance) or self._free(index, now)
+        self._gather(instance, index, now)
+        shard = self._held_by(instance) or self._free(instance, index, now)
         self._hold(shard, instance, now)
         shard.pid, shard.host = pid, host
         if instance in shard.gone:
@@ -177,7 +181,7 @@ class Shards:
     def _held_by(self, instance: str) -> Shard | None:
         return next((shard for shard in self.all if shard.instance == instance), None)
 
-    def _free(self, index: int, now: float) -> Shard:
+    def _free(self, instance: str, index: int, now: float) -> Shard:
         if index >= len(self.all) or index < -1:
             raise RefusedError(
                 "bad_value",
@@ -186,6 +190,8 @@ class Shards:
             )
         wanted = self.all if index < 0 else [self.all[index]]
         for shard in sorted(wanted, key=lambda shard: shard.instance != ""):
+            if not shard.instance and self._reserved.get(shard.index, instance) != instance:
+                continue
             if not shard.instance or shard.silent_s(now) > TAKEOVER_AFTER_S:
                 return shard
         which = "all numbers are" if index < 0 else f"shard {index} is"
@@ -214,7 +220,7 @@ class Shards:
     def heartbeat(self, index: int, instance: str, seq: int, now: float) -> int:
         """Returns the last message of events that arrived, -1 = none. seq: of the next it sends."""
         if not 0 <= index < len(self.all):
-            raise RefusedError("bad_value", f"there is no shard {index}", "register first")
+            raise RefusedError("unknown_shard", f"there is no shard {index}", "register first")
         shard = self.all[index]
         other = shard.instance not in ("", instance)
         if instance in shard.gone or (other and shard.silent_s(now) <= TAKEOVER_AFTER_S):

@@ -199,3 +199,14 @@ def test_who_was_replaced_is_not_heard_any_more() -> None:
     assert shards.all[0].instance == "new"
     with pytest.raises(RefusedError, match="another process now"):
         shards.heartbeat(0, "old", 0, 9.0)
+
+
+def test_who_had_a_number_has_it_again() -> None:
+    """The coordinator was killed before it left word of its shards."""
+    shards = Shards(0, 0.0, lambda index: 0)
+    for instance, index in (("new", -1), ("b", 1), ("a", 0)):
+        with pytest.raises(RefusedError):
+            shards.register(instance, 1, "h", index, 0.1)
+    held = {name: shards.register(name, 1, "h", i, 3.0).index for name, i in
+            (("new", -1), ("a", 0), ("b", 1))}  # fmt: skip
+    assert held == {"new": 2, "a": 0, "b": 1}
