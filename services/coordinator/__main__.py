@@ -63,6 +63,7 @@ class Coordinator:
         now, grace_s = time.monotonic(), START_GRACE_S
         if kernel_cache.is_cold():
             grace_s = COMPILE_GRACE_S
+        # a launcher has chosen how many shards; 0 = as many as come
         self.shards = Shards(settings.workers, now, self._replaced, grace_s)
         self.sources = Sources(now, grace_s, Ledger(self.team.state))
         self.merger = Merger(self.inventory, self.shards, self.sinks, self.team)

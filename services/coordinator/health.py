@@ -128,7 +128,7 @@ class Health:
     def troubles(self, now: float) -> list[str]:
         """What is wrong at this moment, a sentence each; the same trouble is the same sentence."""
         found = [lost_shard(shard) for shard in self.shards.all if shard.is_lost(now)]
-        if self.shards.are_missing(now):
+        if self.shards.nobody_came(now):
             found.append("no shard has registered")
         if self.sources.is_silent(now):
             found.append(self.sources.trouble)

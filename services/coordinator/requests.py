@@ -196,8 +196,7 @@ class Requests:
         ]
         sources = self.health.sources
         capture = {"age_ms": int(sources.silent_s(now) * 1000), "ended": sources.ended}
-        expected = max(1, len(self.shards.all))  # none yet: they are being counted
-        return {"expected": expected, "shards": shards, "capture": capture}, ()
+        return {"expected": self.shards.expected, "shards": shards, "capture": capture}, ()
 
     def _files(self, args: dict[str, Any]) -> Answer:
         """For capture: how far the captures of a watched folder were read before."""

@@ -90,6 +90,9 @@ class Shard:
                 self._start(int(answer.result["index"]), int(answer.result["shards"]))
                 self.coordinator = str(answer.result["coordinator"])
                 return True
+            if answer.error.code == "wait":
+                self.stop.wait(REGISTER_RETRY_S)
+                continue
             if answer.error.code != "taken":
                 raise UserError(answer.error.message)
             if not waits:
@@ -314,7 +317,10 @@ class Shard:
             self._compare(result)
 
     def _refused(self, refusal: Refusal) -> None:
-        """Its number may be another process's: it was silent for so long."""
+        """Its number may be another process's: it was silent for so long. Or the coordinator is
+        a new one that was left nothing, and counts who is there."""
+        if refusal.code == "unknown_shard":
+            self._ask("register", self._identity(self.index))
         if refusal.code == "taken":
             self.log.error("%s; ending, to be started again", refusal.message)
             self.was_replaced = self.stop.requested = True

@@ -7,12 +7,15 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from shared.remote import Remote
 from tests import builders as b
-from tests.e2e.run import Row, Served, events_of, served
+from tests.coordinator_site import eventually
+from tests.e2e.run import COMMAND, Row, Served, environ, events_of, served
 from tests.e2e.test_faults import Trickle, pid_of
 from tests.e2e.traffic import START_NS, STEP_NS
 
@@ -198,3 +201,43 @@ def test_capture_that_is_killed_reads_on_and_no_packet_is_there_twice(
         assert [row["packets"] for row in rows] == [PER_STREAM] * STREAMS
     kinds = Counter(event["event"] for event in events_of(tmp_path / "out.jsonl"))
     assert kinds["stream_open"] == kinds["stream_close"] == STREAMS
+
+
+def test_any_number_of_replicas_and_each_may_be_killed(restless: Path, tmp_path: Path) -> None:
+    """As containers are: nobody says how many, and an engine starts what died."""
+    (tmp_path / "run").mkdir()
+    env = environ({"FLOWMATE_RUN_DIR": "run"})
+    remote = Remote(str(tmp_path / "run"))
+
+    def health() -> Row:
+        return remote.ask("health") or {}
+
+    with ExitStack() as stack:
+        stack.callback(remote.close)
+
+        def start(line: str) -> "subprocess.Popen[bytes]":
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [COMMAND, *line.split()], cwd=tmp_path, env=env, stdin=subprocess.DEVNULL
+                )
+            )
+            stack.callback(process.kill)
+            return process
+
+        coordinator = start("coordinator --output out.jsonl")
+        shards = [start("shard") for _ in range(3)]
+        eventually(lambda: len(health().get("shards", [])) == 3, 60)
+        coordinator.kill()
+        shards[1].kill()
+        start("coordinator --output out.jsonl")
+        start("shard")
+        eventually(lambda: [s["state"] for s in health().get("shards", [])] == ["ready"] * 3, 60)
+        start(f"capture --pcap {restless}")
+        eventually(lambda: health().get("run_status") == "completed", 60)
+        last = health()
+        assert last["totals"]["packets"] == accounted(last) == PACKETS
+        assert total(last, "packets") == PACKETS
+        taken = [shard["stats"]["packets"] for shard in last["shards"]]
+        assert all(taken), taken
+        budgets = {shard["stats"]["content_budget_bytes"] for shard in last["shards"]}
+        assert len(budgets) == 1, "each has its share of one budget"
