@@ -279,6 +279,20 @@ def test_an_interface_that_is_not_there(here: Site, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_filter_that_is_none(here: Site, tmp_path: Path, backend: str) -> None:
+    done = subprocess.run(
+        here.inside(
+            COMMAND, "capture", "--mode", "dump", "--iface", INNER, "--capture-backend", backend,
+            "--capture-filter", "tcp porrt 80",
+        ),
+        cwd=tmp_path, env=environ(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.endswith('at "porrt" (column 5)')
+
+
 @pytest.mark.parametrize("backend", ["auto", *BACKENDS])
 def test_without_permission(tmp_path: Path, backend: str) -> None:
     """Root of a user namespace of its own has no rights over interfaces outside of it."""
