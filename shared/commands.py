@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if LIST_INTERFACES in arguments:
-            return become("services.capture.interfaces", [])
+            return become("services.capture.interfaces", sys.argv)
         if arguments and not arguments[0].startswith("-"):
             return command(arguments[0], arguments[1:])
         return local_run.run(resolve(arguments, None))

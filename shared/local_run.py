@@ -1,6 +1,7 @@
 """A local run: all four services as processes of this machine, in a private folder.
 
-It ends when the input is read and every event is written, or, with an API, on Ctrl-C. Ctrl-C and
+A service that dies is started again. It ends when the input is read and every event is written, or,
+with an API, on Ctrl-C. Ctrl-C and
 SIGTERM end it in order: capture stops reading, what is on its way arrives, then the rest goes; a
 second one kills. Only events may go to standard output.
 """

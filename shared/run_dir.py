@@ -15,6 +15,7 @@ PREFIX = "flowmate-"
 SOCKET_PATH_MAX = 107  # bytes of sun_path less its NUL, unix(7)
 LONGEST_NAME = len("/coordinator.requests")
 LANE_ROOM_BYTES = 32 << 20  # what the lanes of one shard need, with some to spare
+EARLIER = ("coordinator.kept", "coordinator.output")  # of another run in the same folder
 SETTLE_S = 60.0  # a folder younger than this may not hold its lock yet
 
 
@@ -29,6 +30,8 @@ def run_dir(given: str, shards: int) -> Iterator[Path]:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise UserError(f"--run-dir {path}: {reason}; give a folder that can be made") from None
+        for name in EARLIER:
+            (path / name).unlink(missing_ok=True)
         yield path
         return
     parent = _parent(shards)

@@ -138,6 +138,7 @@ class CaptureReport(Message):
     instance: str
     sources: list[SourceReport] = []
     stats: dict[str, int] = {}
+    sent: list[Count] = []  # packets to each shard, those of captures before this one as well
     now_ns: int = 0
     troubles: list[str] = []  # what is wrong at this moment, a sentence each
 

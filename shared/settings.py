@@ -147,7 +147,8 @@ class Settings(BaseModel):
     # shards
     workers: int = setting(
         0,
-        "shards; 0 = the machine's cores less one for capture and coordinator, at least 1",
+        "shards; 0 = the machine's cores less one for capture and coordinator, at least 1; for a"
+        " coordinator alone, as many as there are",
         ("shard", "capture", "coordinator", "launcher"),
         "processes",
         ge=0,

@@ -355,6 +355,7 @@ class Capture:
                 describe(source.state, self.resumption.counted(source)) for source in self.sources
             ],
             stats=self.stats(),
+            sent=[lane.rows_sent for lane in self.router.lanes],
             now_ns=self.router.now_ns,
             troubles=[self.ring.trouble] if self.ring is not None and self.ring.trouble else [],
         )

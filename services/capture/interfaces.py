@@ -1,8 +1,11 @@
 """The network interfaces of this machine: which there are, and what there is to say of them."""
 
 import ctypes
+import fcntl
 import ipaddress
+import os
 import socket
+import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +24,7 @@ SYSFS = Path("/sys/class/net")
 # Bits of ifa_flags, netdevice(7)
 FLAGS = ((0x1, "up"), (0x40, "running"), (0x8, "loopback"), (0x10, "point-to-point"))
 UP = 0x1
+SIOCGIFHWADDR, IFREQ = 0x8927, struct.Struct("=16sH22x")  # netdevice(7)
 LOOPBACK = 772  # ARPHRD_
 AF_PACKET = 17
 # ARPHRD_ of linux/if_arp.h
@@ -82,9 +86,15 @@ def is_there(name: str) -> int:
 
 
 def hardware_type(name: str) -> int:
-    """ARPHRD_ of linux/if_arp.h; -1 = not known."""
-    told = _sysfs(name, "type")
-    return int(told) if told.isdigit() else -1
+    """ARPHRD_ of linux/if_arp.h; -1 = not known. Asked of the kernel: /sys may be another's."""
+    if sys.platform != "linux":
+        return -1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            answer = fcntl.ioctl(asked, SIOCGIFHWADDR, IFREQ.pack(os.fsencode(name), 0))
+        except OSError:
+            return -1
+    return int(IFREQ.unpack(answer)[1])
 
 
 def interface_drops(name: str) -> int:

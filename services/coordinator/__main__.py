@@ -31,7 +31,7 @@ from shared.metrics import serve
 from shared.output import check_not_an_input, output_path
 from shared.schema import CaptureReport, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
-from shared.settings import Settings, worker_count
+from shared.settings import Settings
 from shared.wire import Bus, open_socket
 
 EVENTS_PER_MESSAGE = 4096  # makes messages of a queue that is given in events
@@ -60,7 +60,7 @@ class Coordinator:
         self.sinks = self._open_sinks()
         self.deltas = DeltaLog(self.instance, settings.api_delta_capacity, self._publish)
         self.shards = Shards(
-            worker_count(settings),
+            settings.workers,  # a launcher has chosen how many; 0 = as many as come
             time.monotonic(),
             self._replaced,
             COMPILE_GRACE_S if kernel_cache.is_cold() else START_GRACE_S,

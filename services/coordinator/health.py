@@ -128,6 +128,8 @@ class Health:
     def troubles(self, now: float) -> list[str]:
         """What is wrong at this moment, a sentence each; the same trouble is the same sentence."""
         found = [lost_shard(shard) for shard in self.shards.all if shard.is_lost(now)]
+        if self.shards.nobody_came(now):
+            found.append("no shard has registered")
         if self.sources.is_silent(now):
             found.append("capture is not heard any more and has not ended")
         if self.merger.team.state.trouble:
@@ -172,8 +174,12 @@ class Health:
         found["event_messages_lost"] = sum(shard.messages_lost for shard in self.shards.all)
         found["output_lines_in_restart"] = self._lines_in_restart()
         found["messages_malformed"] = self.malformed_messages
-        found["output_lines"] = sum(sink.numbers()["lines_lost"] for sink in self.sinks)
+        found["output_lines"] = self._lines_lost()
         return found
+
+    def _lines_lost(self) -> int:
+        before = self.before.get("lines_lost", 0)
+        return before + sum(sink.numbers()["lines_lost"] for sink in self.sinks)
 
     def _lines_in_restart(self) -> int:
         """Lines that shards told and a coordinator that was killed did not come to write: they are
@@ -224,17 +230,19 @@ class Health:
             "lives": self.lives.describe(),
             "events": self.merger.events,
             "told_messages": self.merger.told_messages,
+            "lines_lost": self._lines_lost(),
             "written": None if written is None else [written.size, written.lines],
         }
 
     def restore(self, kept: dict[str, Any], now: float, at_us: int) -> None:
         """Go on where another coordinator was killed."""
-        self.shards.restore(kept["shards"])
+        self.shards.restore(kept["shards"], now)
         self.sources.restore(kept["sources"], now)
         self.lives.restore(kept["lives"])
         self.lives.see("coordinator", "restarted", at_us, self.lives.restarts("coordinator") + 1)
         self.merger.events, self.merger.told_messages = kept["events"], kept["told_messages"]
-        self.before = {"lines": sum(sink.written.lines for sink in self.sinks)}
+        lines = sum(sink.written.lines for sink in self.sinks)
+        self.before = {"lines": lines, "lines_lost": kept["lines_lost"]}
 
     def notice(self, notice: Notice) -> None:
         """The launcher saw a process end, or started one."""

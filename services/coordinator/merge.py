@@ -47,7 +47,7 @@ class Merger:
         if not self.shards.arrived(header, now):
             return
         self.messages += 1
-        self.events += events.size
+        self.events += 0 if header.snapshot else events.size
         entered = self.inventory.merge(header.shard, events, told.previews, told.preview_bytes)
         self.team.entered(entered, told.pairs)
         if not header.snapshot:

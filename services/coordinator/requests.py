@@ -154,6 +154,7 @@ class Requests:
             "told_packets": shard.told_packets,
             "rows": shard.rows,
             "seen": shard.seen,
+            "sent": self.health.sources.sent_to(shard.index) if shard.ended else None,
         }, ()
 
     def _heartbeat(self, args: dict[str, Any]) -> Answer:
@@ -188,7 +189,7 @@ class Requests:
             for shard in self.shards.all
             if shard.instance
         ]
-        return {"expected": len(self.shards.all), "shards": shards}, ()
+        return {"expected": self.shards.expected, "shards": shards}, ()
 
     # ----------------------------------------------------------------------------- api
     def _health(self, args: dict[str, Any]) -> Answer:

@@ -17,6 +17,8 @@ from typing import Any
 from shared.schema import EventsHeader
 
 TAKEOVER_AFTER_S = 2.0
+GATHER_S = 2.0  # no further shard came for so long: these are all
+SHARDS_MAX = 1024
 DEAD_S = TAKEOVER_AFTER_S + 0.1  # as if it had been silent for so long
 LOST_AFTER_S = 1.8  # heartbeats come every half second; less than 2 s, the time health has to tell
 START_GRACE_S = 10.0  # for a shard to register at all
@@ -121,7 +123,7 @@ class Shard:
 class Shards:
     """All numbers there are. replaced: told of a number whose instance is another one now, and
     says how many of its streams were left open. start_grace_s: how long a shard may take to
-    register."""
+    register. expected: 0 = as many as come before the first of them is given a number."""
 
     def __init__(
         self,
@@ -133,6 +135,32 @@ class Shards:
         self.all = [Shard(index, now, start_grace_s) for index in range(expected)]
         self.input_ended = False  # no packet will come to anybody
         self._replaced = replaced
+        self._start_grace_s, self._began = start_grace_s, now
+        self._gathered: dict[str, float] | None = {} if not expected else None
+        self._reserved: dict[int, str] = {}  # numbers that were held before
+
+    @property
+    def expected(self) -> int:
+        """How many there have to be before packets are sent."""
+        return max(1, len(self.all))
+
+    def nobody_came(self, now: float) -> bool:
+        return not self.all and now - self._began > self._start_grace_s
+
+    def _gather(self, instance: str, index: int, now: float) -> None:
+        """Count who comes, until nobody does any more. Who had a number (of a coordinator that was
+        killed before it could leave word) has it again."""
+        if self._gathered is None:
+            return
+        if len(self._gathered) < SHARDS_MAX:
+            self._gathered.setdefault(instance, now)
+            if 0 <= index < SHARDS_MAX:
+                self._reserved[index] = instance
+        if now - max(self._gathered.values()) < GATHER_S:
+            raise RefusedError("wait", "shards are still being counted", "ask again")
+        count = max(len(self._gathered), 1 + max(self._reserved, default=0))
+        self.all = [Shard(each, now, self._start_grace_s) for each in range(count)]
+        self._gathered = None
 
     def go_on(self) -> None:
         """There is more input: the ends that shards have told are not the last ones."""
@@ -142,7 +170,8 @@ class Shards:
     # ----------------------------------------------------------------------- who is who
     def register(self, instance: str, pid: int, host: str, index: int, now: float) -> Shard:
         """A number for the instance: the one it had, the one it wants, or (-1) a free one."""
-        shard = self._held_by(instance) or self._free(index, now)
+        self._gather(instance, index, now)
+        shard = self._held_by(instance) or self._free(instance, index, now)
         self._hold(shard, instance, now)
         shard.pid, shard.host = pid, host
         if instance in shard.gone:
@@ -152,7 +181,7 @@ class Shards:
     def _held_by(self, instance: str) -> Shard | None:
         return next((shard for shard in self.all if shard.instance == instance), None)
 
-    def _free(self, index: int, now: float) -> Shard:
+    def _free(self, instance: str, index: int, now: float) -> Shard:
         if index >= len(self.all) or index < -1:
             raise RefusedError(
                 "bad_value",
@@ -161,6 +190,8 @@ class Shards:
             )
         wanted = self.all if index < 0 else [self.all[index]]
         for shard in sorted(wanted, key=lambda shard: shard.instance != ""):
+            if not shard.instance and self._reserved.get(shard.index, instance) != instance:
+                continue
             if not shard.instance or shard.silent_s(now) > TAKEOVER_AFTER_S:
                 return shard
         which = "all numbers are" if index < 0 else f"shard {index} is"
@@ -182,14 +213,14 @@ class Shards:
             shard.gone.append(shard.instance)
         shard.instance, shard.stats = instance, {}
         shard.ready, shard.next_seq, shard.is_dead = False, None, False
-        # who comes after the input has ended gets nothing, not even an end
+        # who comes after the input has ended is sent nothing, not even an end
         shard.ended = self.input_ended and shard.restarts > 0
 
     # ---------------------------------------------------------------------- what they say
     def heartbeat(self, index: int, instance: str, seq: int, now: float) -> int:
         """Returns the last message of events that arrived, -1 = none. seq: of the next it sends."""
         if not 0 <= index < len(self.all):
-            raise RefusedError("bad_value", f"there is no shard {index}", "register first")
+            raise RefusedError("unknown_shard", f"there is no shard {index}", "register first")
         shard = self.all[index]
         other = shard.instance not in ("", instance)
         if instance in shard.gone or (other and shard.silent_s(now) <= TAKEOVER_AFTER_S):
@@ -234,7 +265,10 @@ class Shards:
         """What the next coordinator cannot learn from the shards."""
         return [{name: getattr(shard, name) for name in KEPT} for shard in self.all]
 
-    def restore(self, kept: list[dict[str, Any]]) -> None:
+    def restore(self, kept: list[dict[str, Any]], now: float) -> None:
+        if self._gathered is not None and kept:
+            self.all = [Shard(index, now, self._start_grace_s) for index in range(len(kept))]
+            self._gathered = None
         for shard, numbers in zip(self.all, kept, strict=False):
             for name in KEPT:
                 setattr(shard, name, numbers[name])
@@ -255,7 +289,7 @@ class Shards:
 
     @property
     def all_ended(self) -> bool:
-        return all(shard.ended for shard in self.all)
+        return bool(self.all) and all(shard.ended for shard in self.all)
 
     def may_tell_more(self, now: float) -> bool:
         """Whether a shard is there that has not told its end."""

@@ -17,6 +17,7 @@ class Sources:
         self.reports: list[SourceReport] = []
         self.stats: Mapping[str, int] = {}
         self.troubles: list[str] = []
+        self.sent: list[int] = []  # packets to each shard
         self.ended = False
         self.restarts = 0
         self.now_ns = 0
@@ -40,7 +41,8 @@ class Sources:
         before = {source.name: source.status for source in self.reports}
         self._seq, self._heard_at = report.seq, now
         self.reports, self.stats, self.now_ns = report.sources, report.stats, report.now_ns
-        self.troubles, self.ended = report.troubles, report.kind == "end"
+        self.sent, self.troubles = report.sent, report.troubles
+        self.ended = report.kind == "end"
         return [source for source in report.sources if source.status != before.get(source.name)]
 
     def note_death(self) -> None:
@@ -72,6 +74,10 @@ class Sources:
     def all_failed(self) -> bool:
         return bool(self.reports) and all(source.status == "failed" for source in self.reports)
 
+    def sent_to(self, shard: int) -> int | None:
+        """Packets that were sent to a shard; None when capture did not say."""
+        return self.sent[shard] if shard < len(self.sent) else None
+
     def total(self, name: str) -> int:
         """A counter over all instances."""
         return self.stats.get(name, 0) + self._carried[name]
@@ -92,6 +98,7 @@ class Sources:
             "now_ns": self.now_ns,
             "carried": self._carried,
             "stats": self.stats,
+            "sent": self.sent,
             "reports": [report.model_dump() for report in self.reports],
         }
 
@@ -100,7 +107,7 @@ class Sources:
         self._instance, self._seq, self._heard_at = kept["instance"], kept["seq"], now
         self.ended, self.restarts, self.away_ms = kept["ended"], kept["restarts"], kept["away_ms"]
         self.now_ns, self.stats = kept["now_ns"], kept["stats"]
-        self._carried = Counter(kept["carried"])
+        self._carried, self.sent = Counter(kept["carried"]), kept["sent"]
         self.reports = [SourceReport.model_validate(report) for report in kept["reports"]]
 
     def describe(self) -> list[dict[str, Any]]:

@@ -80,9 +80,13 @@ class Shard:
             if answer.error is None:
                 self.progress.follow(answer.result)
                 self.again.follow(answer.result)
+                self.ended = answer.result.get("sent") is not None
                 self._start(int(answer.result["index"]), int(answer.result["shards"]))
                 self.coordinator = str(answer.result["coordinator"])
                 return True
+            if answer.error.code == "wait":
+                self.stop.wait(REGISTER_RETRY_S)
+                continue
             if answer.error.code != "taken":
                 raise UserError(answer.error.message)
             if not waits:
@@ -257,7 +261,9 @@ class Shard:
     def _heartbeat(self) -> None:
         self.lanes.pay()
         if self.told != self.progress.taken and self.events.poll(0, zmq.POLLOUT):
-            self._send(self._header("events"), [])  # packets of which there was nothing to tell
+            self._send(
+                self._header("end" if self.ended else "events"), []
+            )  # packets of which there was nothing to tell
         args: dict[str, object] = {
             "shard": self.index, "instance": self.instance, "seq": self.seq,
         }  # fmt: skip
@@ -285,7 +291,10 @@ class Shard:
             self._compare(result)
 
     def _refused(self, refusal: Refusal) -> None:
-        """Its number may be another process's: it was silent for so long."""
+        """Its number may be another process's: it was silent for so long. Or the coordinator is
+        a new one that was left nothing, and counts who is there."""
+        if refusal.code == "unknown_shard":
+            self._ask("register", self._identity(self.index))
         if refusal.code == "taken":
             self.log.error("%s; ending, to be started again", refusal.message)
             self.was_replaced = self.stop.requested = True

@@ -34,6 +34,9 @@ class Progress:
         self._told = int(registered.get("told_packets", 0))
         self.rows = int(registered.get("rows", 0))
         self._seen = {str(name): int(upto) for name, upto in registered.get("seen", {}).items()}
+        if (sent := registered.get("sent")) is not None:  # the input has ended: nothing more comes
+            self.lost += max(0, sent - self._told)
+            self._told = self.rows = int(sent)
         self.taken = ("", 0, self.rows)
 
     def resume(self, capture: str) -> dict[str, Any]:

@@ -177,23 +177,6 @@ def test_streams_are_there_while_the_capture_is_read(trickle: Trickle, tmp_path:
     assert_nothing_is_left(run.process.pid, folder)
 
 
-@pytest.mark.parametrize("service", ["api", "shard"])
-def test_a_service_that_dies_ends_the_run_in_order(
-    trickle: Trickle, tmp_path: Path, service: str
-) -> None:
-    run = trickle.run
-    trickle.send(5)
-    run.wait_for(lambda health: health["totals"]["streams"] == 5)
-    folder = run_folder_of(run.process.pid)
-    os.kill(pid_of(run, service), signal.SIGKILL)
-    assert run.process.wait(30) == 70
-    assert "ended early (killed by SIGKILL); stopping" in run.said()
-    kinds = Counter(event["event"] for event in events_of(tmp_path / "out.jsonl"))
-    assert kinds["stream_open"] == 5
-    assert kinds["stream_close"] == (5 if service == "api" else 0)
-    assert_nothing_is_left(run.process.pid, folder)
-
-
 def test_services_that_are_told_to_stop_at_once_close_every_stream(tmp_path: Path) -> None:
     """As containers are: nobody knows who is told first."""
     (tmp_path / "run").mkdir()

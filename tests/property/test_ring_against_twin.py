@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from services.capture.kernels.ring import CURSOR_SIZE, LEFT, LOST, POS, walk_block
 from shared.columns import RECORD
-from tests.reference.ring import Packet, walk
+from tests.reference.ring import Packet
+from tests.reference.ring import walk_block as twin
 
 pytestmark = pytest.mark.property
 
@@ -63,7 +64,7 @@ def test_blocks_of_the_kernel(
 ) -> None:
     block = block_of(frames, spare)
     found = walked(block, FIRST, len(frames), ethernet, snaplen, room)
-    assert found == (*walk(block, FIRST, len(frames), ethernet, snaplen), bytes(block))
+    assert found == (*twin(block, FIRST, len(frames), ethernet, snaplen), bytes(block))
     assert found[1] == 0
     assert len(found[0]) == len(frames)
 
@@ -90,7 +91,7 @@ def test_blocks_that_contradict_themselves(
             block[at] = octet
     del block[len(block) + min(0, spare) :]
     found = walked(block, first, count, True, 262144, room)
-    assert found == (*walk(block, first, count, True, 262144), bytes(block))
+    assert found == (*twin(block, first, count, True, 262144), bytes(block))
     assert len(found[0]) + found[1] == count
     for packet in found[0]:
         assert 0 <= packet.off <= packet.off + packet.caplen <= len(block)
@@ -100,4 +101,4 @@ def test_blocks_that_contradict_themselves(
 def test_any_bytes(octets: bytes, first: int, count: int) -> None:
     block = bytearray(octets)
     found = walked(block, first, count, True, 262144, 3)
-    assert found == (*walk(block, first, count, True, 262144), bytes(block))
+    assert found == (*twin(block, first, count, True, 262144), bytes(block))

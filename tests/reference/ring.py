@@ -15,7 +15,7 @@ class Packet(NamedTuple):
     wirelen: int
 
 
-def walk(
+def walk_block(
     block: bytearray, first: int, count: int, ethernet: bool, snaplen: int
 ) -> tuple[list[Packet], int]:
     """The packets of a block of which the header says `first` and `count`, and how many of them

@@ -61,7 +61,7 @@ def peer() -> Peer:
 
 def test_a_shard_registers_beats_and_shows(peer: Peer) -> None:
     result, _ = peer.ask("register", instance="x", pid=7, host="h", index=-1)
-    taken = {"told_packets": 0, "rows": 0, "seen": {}}
+    taken = {"told_packets": 0, "rows": 0, "seen": {}, "sent": None}
     assert result == {"index": 0, "shards": 2, "coordinator": "c1"} | taken
     topology, _ = peer.ask("topology")
     assert topology["expected"] == 2

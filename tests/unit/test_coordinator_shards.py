@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 
 from services.coordinator.shards import (
@@ -155,3 +157,56 @@ def test_nobody_is_lost_while_the_coordinator_does_not_listen() -> None:
     assert shards.all[0].state(3.0) != "lost"
     shards.excuse(9.0)
     assert shards.all[0].state(9.0) == "lost"
+
+
+def test_replicas_are_counted_before_the_first_has_a_number() -> None:
+    """The content budget is divided by how many there are."""
+    shards = Shards(0, 0.0, lambda index: 0)
+    assert (shards.expected, shards.all_ended) == (1, False)
+    for now, instance in ((0.0, "a"), (1.0, "b"), (2.5, "c"), (2.9, "a")):
+        with pytest.raises(RefusedError, match="still being counted") as refused:
+            shards.register(instance, 1, "h", -1, now)
+        assert refused.value.code == "wait"
+    numbers = [shards.register(instance, 1, "h", -1, 4.6).index for instance in "bac"]
+    assert sorted(numbers) == [0, 1, 2]
+    assert shards.expected == 3
+    with pytest.raises(RefusedError) as refused:
+        shards.register("d", 1, "h", -1, 4.7)
+    assert refused.value.code == "taken"
+
+
+def test_a_coordinator_that_restarts_knows_how_many_replicas_there_were() -> None:
+    before = Shards(0, 0.0, lambda index: 0)
+    for now in (0.0, 3.0):
+        with suppress(RefusedError):
+            before.register("a", 1, "h", -1, now)
+    after = Shards(0, 10.0, lambda index: 0)
+    after.restore(before.keep(), 10.0)
+    assert [shard.instance for shard in after.all] == ["a"]
+    assert after.register("a", 1, "h", -1, 10.0).index == 0
+
+
+def test_who_was_replaced_is_not_heard_any_more() -> None:
+    shards = Shards(1, 0.0, lambda index: 0)
+    shards.register("old", 7, "h", 0, 0.0)
+    shards.note_death(0, 8)
+    assert not shards.all[0].is_lost(0.1), "it was another process"
+    shards.note_death(0, 7)
+    assert shards.all[0].is_lost(0.1)
+    shards.register("new", 9, "h", 0, 0.2)
+    late = EventsHeader(kind="events", seq=0, shard=0, instance="old", stats={"packets": 5})
+    assert not shards.arrived(late, 9.0)
+    assert shards.all[0].instance == "new"
+    with pytest.raises(RefusedError, match="another process now"):
+        shards.heartbeat(0, "old", 0, 9.0)
+
+
+def test_who_had_a_number_has_it_again() -> None:
+    """The coordinator was killed before it left word of its shards."""
+    shards = Shards(0, 0.0, lambda index: 0)
+    for instance, index in (("new", -1), ("b", 1), ("a", 0)):
+        with pytest.raises(RefusedError):
+            shards.register(instance, 1, "h", index, 0.1)
+    held = {name: shards.register(name, 1, "h", i, 3.0).index for name, i in
+            (("new", -1), ("a", 0), ("b", 1))}  # fmt: skip
+    assert held == {"new": 2, "a": 0, "b": 1}

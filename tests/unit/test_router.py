@@ -8,6 +8,7 @@ import pytest
 import zmq
 from numpy.typing import NDArray
 
+from services.capture.numbers import Numbering
 from services.capture.pump import Pump
 from services.capture.router import Router, StoppedError
 from services.capture.source import Batch
@@ -35,13 +36,23 @@ class FakeLane:
         self.times: list[int] = []
         self.waiting: list[int] = []
         self.stuck = False
+        self.uptos: list[tuple[str, int]] = []
 
     def acquire(self, timeout_ms: int) -> int | None:
         return self.free.pop(0) if self.free else None
 
-    def send(self, index: int, rows: int, payload: int, now_ns: int, timeout_ms: int) -> bool:
+    def send(
+        self,
+        index: int,
+        rows: int,
+        payload: int,
+        now_ns: int,
+        timeout_ms: int,
+        upto: tuple[str, int],
+    ) -> bool:
         if self.stuck:
             return False
+        self.uptos.append(upto)
         slot = self.slots[index]
         self.sent.append((slot.rows[:rows].copy(), slot.payload[:payload].tobytes()))
         self.times.append(now_ns)
@@ -59,8 +70,8 @@ class FakeLane:
 
 
 class FakeSlot:
-    def __init__(self) -> None:
-        self.rows = np.zeros(ROWS, PACKET)
+    def __init__(self, rows: int = ROWS) -> None:
+        self.rows = np.zeros(rows, PACKET)
         self.payload = np.zeros(PAYLOAD, np.uint8)
 
 
@@ -145,6 +156,57 @@ def test_what_was_not_decoded_stays_here() -> None:
     site.router.route(rows, data)
     site.router.flush()
     assert site.payloads(0) + site.payloads(1) == [b"good"]
+
+
+def numbering(name: str, first: int, kept: list[int], of: int) -> Numbering:
+    """A batch of records of which a filter kept some."""
+    records = np.zeros(of, RECORD)
+    records["off"] = np.arange(of) * 40 + 16
+    return Numbering(name, first, records, records[kept])
+
+
+def test_every_batch_says_up_to_which_number_it_goes() -> None:
+    site = Site(1)
+    kept = [i for i in range(40) if i % 3]  # 26 of them
+    rows, data = rows_of([packet(0, b"%02d" % i) for i in kept])
+    site.router.numbers = numbering("files", 101, kept, 40)
+    site.router.route(rows, data)
+    site.router.flush()
+    # behind each batch the number before that of the next packet that was kept
+    uptos = [100 + kept[10], 100 + kept[20], 140]
+    assert site.lanes[0].uptos == [("files", upto) for upto in uptos]
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("cut", [1, 57, 100, 101, 119, 140, 200])
+def test_what_a_shard_has_is_not_sent_again(shards: int, cut: int) -> None:
+    """Whatever the filter kept, and wherever the batches began before."""
+    kept = [i for i in range(40) if i % 3]
+    packets = [packet(i % 7, b"%02d" % i) for i in kept]
+    rows, data = rows_of(packets)
+    numbers = numbering("files", 101, kept, 40)
+    whole, rest = Site(shards), Site(shards)
+    rest.router = Router(rest.lanes, lambda: False, [{"files": cut}] * shards)  # type: ignore[arg-type]
+    for site in (whole, rest):
+        site.router.numbers = numbers
+        for lane in site.lanes:
+            lane.slots = [FakeSlot(40) for _ in range(DEPTH)]
+        site.router.route(rows, data)
+        site.router.flush()
+    number = {b"%02d" % i: 101 + i for i in kept}
+    for shard in range(shards):
+        left = [octets for octets in whole.payloads(shard) if number[octets] > cut]
+        assert rest.payloads(shard) == left
+
+
+def test_a_batch_is_of_one_input() -> None:
+    site = Site(1)
+    for name, first in (("files", 1), ("upload a", 1), ("", 0), ("", 0), ("files", 3)):
+        rows, data = rows_of([packet(0, b"a"), packet(0, b"b")])
+        site.router.numbers = numbering(name, first, [0, 1], 2)
+        site.router.route(rows, data)
+    site.router.flush()
+    assert site.lanes[0].uptos == [("files", 2), ("upload a", 2), ("", 0), ("files", 4)]
 
 
 def test_nothing_is_sent_of_nothing() -> None:

@@ -1,0 +1,179 @@
+"""One run in which things go wrong, and what must hold at its end."""
+
+import json
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests import builders as b
+from tests.chaos.disk import small_disk
+from tests.chaos.trouble import Trouble
+from tests.e2e.run import Row, Served, served
+from tests.e2e.traffic import START_NS, STEP_NS
+
+STREAMS, PER_STREAM = 200, 50
+PACKETS = STREAMS * PER_STREAM
+FAVORITES = 10
+END_S = 90.0
+PIPE_PACKETS_A_STEP, PIPE_STEP_S = 200, 0.02
+NEVER = ("--regex", "never[0-9]{9}")  # a pattern that costs work and finds nothing
+FILE_SETTINGS = {"FLOWMATE_BATCH_SIZE": "64", "FLOWMATE_WORKER_QUEUE_DEPTH": "128"}
+
+
+def frames() -> list[bytes]:
+    """TCP data in order, all connections in turn."""
+    return [
+        b.tcp4(
+            f"10.0.0.{stream & 255}", 1024 + stream, "10.9.9.9", 9000,
+            b"%04d %04d" % (stream, number), seq=1 + 9 * number,
+        )
+        for number in range(PER_STREAM)
+        for stream in range(STREAMS)
+    ]  # fmt: skip
+
+
+def write_capture(path: Path) -> None:
+    path.write_bytes(b.pcap_bytes([(START_NS + i * STEP_NS, f) for i, f in enumerate(frames())]))
+
+
+class Pipe(threading.Thread):
+    """Writes a capture into a run's standard input again and again, slowly, until told to end."""
+
+    def __init__(self, run: Served, capture: Path) -> None:
+        super().__init__(daemon=True)
+        assert run.process.stdin is not None
+        self.file, self.sent = run.process.stdin, 0
+        octets = capture.read_bytes()
+        self.head, records = octets[:24], octets[24:]
+        size = len(records) // PACKETS
+        step = PIPE_PACKETS_A_STEP * size
+        self.steps = [records[at : at + step] for at in range(0, len(records), step)]
+        self.leaving = threading.Event()
+        self.fault: OSError | None = None
+
+    def run(self) -> None:
+        try:
+            self.file.write(self.head)
+            while not self.leaving.is_set():
+                self.file.write(self.steps[self.sent // PIPE_PACKETS_A_STEP % len(self.steps)])
+                self.file.flush()
+                self.sent += PIPE_PACKETS_A_STEP
+                time.sleep(PIPE_STEP_S)  # the pace of the traffic
+            self.file.close()
+        except OSError as error:
+            self.fault = error
+
+    def end(self) -> int:
+        """Packets in all."""
+        self.leaving.set()
+        self.join(END_S)
+        assert not self.is_alive(), "capture does not read any more"
+        assert self.fault is None, self.fault
+        return self.sent
+
+
+class Round:
+    """A run with its trouble. Everything it does follows from the seed, but for timing."""
+
+    def __init__(self, folder: Path, seed: str) -> None:
+        self.rng = random.Random(seed)
+        self.folder, self.seed = folder, seed
+        self.capture = folder / "chaos.pcap"
+        write_capture(self.capture)
+        self.disk = folder / "disk"
+        self.disk.mkdir()
+        self.done: list[str] = []
+
+    def of_files(self, seconds: float) -> str:
+        """Captures that can be read again: each packet is taken once, or counted as lost."""
+        files = max(10, int(seconds * 12))
+        given = [word for _ in range(files) for word in ("--pcap", self.capture)]
+        with self._run(*given, env=FILE_SETTINGS) as run:
+            self._disturb(run, seconds, ("capture", "shard", "coordinator", "api"))
+            return self._check(run, files * PACKETS)
+
+    def of_a_pipe(self, seconds: float) -> str:
+        """What comes but once; capture, which has the pipe, is held up but not killed."""
+        with self._run("--pcap", "-", stdin=subprocess.PIPE) as run:
+            pipe = Pipe(run, self.capture)
+            pipe.start()
+            self._disturb(run, seconds, ("shard", "coordinator", "api"))
+            return self._check(run, pipe.end())
+
+    @contextmanager
+    def _run(
+        self, *arguments: str | Path, env: dict[str, str] | None = None, stdin: int | None = None
+    ) -> Iterator[Served]:
+        with small_disk(self.disk) as self.can_fill:
+            words = ("--output", self.disk / "out.jsonl", "--state-file", self.disk / "state.db")
+            source = subprocess.DEVNULL if stdin is None else stdin
+            with served(
+                *(*arguments, *words, *NEVER, "--workers", str(self.rng.choice([1, 2, 3]))),
+                folder=self.folder, env=env, stdin=source,
+            ) as run:  # fmt: skip
+                yield run
+
+    def _disturb(self, run: Served, seconds: float, killable: tuple[str, ...]) -> None:
+        run.wait_for(lambda health: health["totals"]["streams"] >= FAVORITES)
+        self.favorites = [row["stream_id_hex"] for row in run.rows()[:FAVORITES]]
+        for each in self.favorites:
+            response = run.client.patch(f"/api/streams/{each}", json={"favorite": True})
+            assert response.status_code == 200, response.text
+        time.sleep(0.5)  # the state file has it within 100 ms
+        trouble = Trouble(self.rng, run, killable, self.disk if self.can_fill else None)
+        self.done = trouble.done
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            trouble.next()
+            assert run.process.poll() is None, f"the run ended: {run.said()}"
+
+    def _check(self, run: Served, packets: int) -> str:
+        """Returns how it went."""
+        health = wait_completed(run)
+        told, lost, repeated = (total(health, name) for name in COUNTS)
+        assert health["totals"]["packets"] == packets, "capture counted each packet once"
+        assert told + lost - repeated == packets, "each packet is analysed or counted as lost"
+        assert {row["stream_id_hex"] for row in run.rows(only_favorites=True)} == {*self.favorites}
+        assert len(run.rows()) == STREAMS
+        assert [each["value"] for each in run.get("/api/patterns")["patterns"]] == [NEVER[1]]
+        self._check_lines(health)
+        restarts = {each["service"]: each["restarts"] for each in health["services"]}
+        fill = "" if self.can_fill else "; the disk could not be filled: no right to mount one"
+        return (
+            f"{packets} packets: {told} analysed, {lost} lost with a shard, {repeated} twice;"
+            f" restarts {restarts}; {len(self.done)} troubles{fill}"
+        )
+
+    def _check_lines(self, health: Row) -> None:
+        """Whole lines; as many as were told, but for those that are counted as lost."""
+        lines = (self.disk / "out.jsonl").read_bytes().splitlines()
+        kinds = [json.loads(line)["event"] for line in lines]
+        written = sum(kind not in ("health", "source_status") for kind in kinds)
+        drops, told = health["drops"], total(health, "lines_told")
+        lost = drops["output_lines"] + drops["output_lines_in_restart"]
+        if "filled the disk" not in self.done:
+            assert written + lost == told
+        assert written <= told
+
+
+COUNTS = ("packets", "packets_lost", "packets_repeated")
+
+
+def total(health: Row, name: str) -> int:
+    return sum(int(shard["stats"].get(name, 0)) for shard in health["shards"])
+
+
+def wait_completed(run: Served) -> Row:
+    """The health of the run when it has ended and everybody is well."""
+    deadline = time.monotonic() + END_S
+    health: Row = {}
+    while time.monotonic() < deadline:
+        health = run.wait_for(lambda health: True)
+        if health["run_status"] == "completed" and health["status"] == "ok":
+            return health
+        time.sleep(0.1)
+    raise AssertionError(f"no end after {END_S:.0f} s: {health}\n{run.said()}")
