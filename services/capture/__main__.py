@@ -174,7 +174,8 @@ class Capture:
     def _feed_again(self) -> None:
         """After the end of the input: a shard that was lost gets what is kept, and the end."""
         try:
-            if self.refeeding.finish(says_end=self.ended):
+            if fed := self.refeeding.finish():
+                self.refeeding.say_end_again(fed if self.ended else set())
                 self._report("end" if self.ended else "report")
         except StoppedError:
             self.log.warning("stopped while a shard was fed again")
@@ -303,8 +304,20 @@ class Capture:
         if self.ring is not None:
             self.ring.flush()
         self._report("end")
+        self._settle()
+        try:
+            while fed := self.refeeding.finish():  # a shard that stood back took no end
+                for shard in fed:
+                    self.router.say_to(shard, "end")
+                self._report("end")
+                self._settle()
+        except StoppedError:
+            self.log.warning("stopped while a shard was fed again")
+
+    def _settle(self) -> None:
+        """Wait for what is on its way, however slow whoever reads the events is: what a lane still
+        holds would be lost."""
         for lane in self.router.lanes:
-            # however slow whoever reads the events is: what a lane still holds would be lost
             while not lane.settled(WAIT_MS) and not self._is_out_of_patience():
                 pass
 

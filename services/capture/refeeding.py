@@ -63,17 +63,19 @@ class Refeeding:
             self._feed(held)
         return bool(self._held)
 
-    def finish(self, says_end: bool = False) -> bool:
-        """Feed all that wait until they have caught up; whether there was one. says_end: and then
-        tell them the end, which the lost ones were told."""
+    def finish(self) -> set[int]:
+        """Feed all that wait until they have caught up; which ones they were."""
         self._begun = set(self._held)
         while self.step():
             pass
-        for shard in self._begun if says_end else ():
+        return self._begun
+
+    def say_end_again(self, shards: set[int]) -> None:
+        """Tell them the end, which the lost ones were told."""
+        for shard in shards:
             self.router.lanes[shard].mark_refed(True)
             self.router.say_to(shard, "end")
             self.router.lanes[shard].mark_refed(False)
-        return bool(self._begun)
 
     def begin(self, shard: int, had: int) -> None:
         """Another process has this shard's place. had: packets that were sent to the lost one."""

@@ -28,10 +28,9 @@ class Again:
         self.waits = bool(registered.get("told_packets") or registered.get("rows"))
 
     def stands_back(self, header: BatchHeader) -> bool:
-        """Whether these packets are not to be taken now, since they will come again. An end is
-        taken: capture may have no time to feed anybody after it."""
+        """Whether this is not to be taken now, since it will come again; an end as well."""
         self.waits = self.waits and header.ring
-        return self.waits and header.kind != "end"
+        return self.waits
 
     @contextmanager
     def fed(self, header: BatchHeader, stats: Callable[[], Stats]) -> Iterator[None]:

@@ -35,6 +35,7 @@ def everything(run: Served) -> dict[str, tuple[Any, Any]]:
 def kill_shard(run: Served, index: int) -> Row:
     """Health when another process has its place."""
     shard = run.get("/api/health")["shards"][index]
+    assert shard["pid"] > 1
     os.kill(shard["pid"], signal.SIGKILL)
     gone = (0, shard["pid"])
 
@@ -117,9 +118,10 @@ def test_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
     )
     where = ("--pcap", "restless.pcap", "--workers", "2", "--packet-ring", "ring", *RING)
     with served(*where, "--output", "out.jsonl", folder=tmp_path, env=SMALL) as run:
-        other = run.get("/api/health")["shards"][1]["pid"]
+        health = run.wait_for(lambda health: health["totals"]["packets"] > 0)
+        other = health["shards"][1]["pid"]
+        assert other > 1
         os.kill(other, signal.SIGSTOP)  # so that capture waits in the middle of the file
-        run.wait_for(lambda health: health["totals"]["packets"] > 0)
         kill_shard(run, 0)
         os.kill(other, signal.SIGCONT)
         health = run.wait_ended()

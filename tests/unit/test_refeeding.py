@@ -44,7 +44,16 @@ class Lane:
     def acquire(self, timeout_ms: int) -> int:
         return 0
 
-    def send(self, index: int, rows: int, payload: int, now_ns: int, timeout_ms: int) -> bool:
+    def send(
+        self,
+        index: int,
+        rows: int,
+        payload: int,
+        now_ns: int,
+        timeout_ms: int,
+        upto: tuple[str, int],
+    ) -> bool:
+        assert upto == ("", 0)  # these packets have no numbers
         times = self.slots[index].rows["ts_ns"][:rows].tolist()
         self.got.append((self.refed, now_ns, times))
         self.rows_sent += 0 if self.refed else rows
@@ -79,6 +88,7 @@ class Run:
                 self.refeeding.step()
 
     def finish(self) -> None:
+        self.source.close()
         while self.refeeding.step():
             pass
         self.router.flush()
@@ -160,10 +170,11 @@ def test_after_the_end_it_is_told_again(tmp_path: Path) -> None:
         run = Run(tmp_path, one, traffic(600))
         run.read()
         run.router.say("end")
-        assert not run.refeeding.finish(says_end=True)
+        assert run.refeeding.finish() == set()
         run.lanes[1].waits = "another process"
-        assert run.refeeding.finish(says_end=True)
-        assert not run.refeeding.finish(says_end=True)
+        assert run.refeeding.finish() == {1}
+        assert run.refeeding.finish() == set()
+        run.refeeding.say_end_again({1})
     assert [said[:2] for said in run.lanes[0].said] == [("end", False)]
     assert [said[:2] for said in run.lanes[1].said] == [
         ("end", False), ("tick", True), ("end", True),
