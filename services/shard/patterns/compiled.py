@@ -18,7 +18,7 @@ LONGEST = 1 << 16  # a longer bound is as good as none
 LONGEST_VALUE = 1 << 16
 NEAR_BYTES = 256  # a pattern that reaches farther is worth looking for its beginning
 ALL = frozenset(range(256))
-SAFE_STEPS = 1 << 20  # of `regex`: 10 ms at the very worst
+SAFE_STEPS = 1 << 22  # of `regex`: 40 ms at the very worst
 EDGE_BYTES = 2  # behind a head, that an edge in it may look at
 SEPARATORS = str.maketrans("", "", " :_-\t\r\n")
 
