@@ -201,9 +201,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         flood = [
             one(name, wire, 3 * given.rate, given.flood_seconds, Path(folder)) for name in given.who
         ]
-    print(f"{machine()}\n\nAt {given.rate:,.0f} packets a second, {given.seconds:.0f} s:\n\n{HEAD}")
+    asked = f"{given.rate:,.0f} packets a second asked of the generator, {given.seconds:.0f} s"
+    print(f"{machine()}\n\n{asked}:\n\n{HEAD}")
     print("\n".join(row.row() for row in at_rate))
-    print(f"\nAt three times that, {given.flood_seconds:.0f} s:\n\n{HEAD}")
+    print(f"\nThree times that asked of it, {given.flood_seconds:.0f} s:\n\n{HEAD}")
     print("\n".join(row.row() for row in flood))
     return 0
 
