@@ -160,8 +160,8 @@ class Health:
 
     def _streams(self) -> int:
         """Those that went before the coordinator was restarted have no number here any more."""
-        told = self.shards.total("flows") if self.before else 0
-        return max(self.inventory.numbered, told)
+        before = self.before.get("streams", 0) - self.merger.streams_again
+        return max(before, 0) + self.inventory.numbered
 
     def drops(self) -> dict[str, int]:
         """What was not analysed, kept or written, by reason; all reasons there are, 0 too."""
@@ -231,6 +231,7 @@ class Health:
             "events": self.merger.events,
             "told_messages": self.merger.told_messages,
             "lines_lost": self._lines_lost(),
+            "streams": self._streams(),
             "written": None if written is None else [written.size, written.lines],
         }
 
@@ -242,7 +243,9 @@ class Health:
         self.lives.see("coordinator", "restarted", at_us, self.lives.restarts("coordinator") + 1)
         self.merger.events, self.merger.told_messages = kept["events"], kept["told_messages"]
         lines = sum(sink.written.lines for sink in self.sinks)
-        self.before = {"lines": lines, "lines_lost": kept["lines_lost"]}
+        self.before = {
+            "lines": lines, "lines_lost": kept["lines_lost"], "streams": kept["streams"],
+        }  # fmt: skip
 
     def notice(self, notice: Notice) -> None:
         """The launcher saw a process end, or started one."""

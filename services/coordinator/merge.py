@@ -20,6 +20,7 @@ class Merger:
     """Where an events message goes.
 
     told_messages: what parsers found, since the start. lines: what the sinks were given to write.
+    streams_again: that came from shards which told them to an earlier coordinator.
 
     Rules. A message that was entered before is not entered again. One that a shard tells again
     to a coordinator that restarted (`snapshot`) fills the inventory, but not the sinks: the
@@ -34,6 +35,7 @@ class Merger:
         self.messages = 0
         self.told_messages = 0
         self.lines = 0
+        self.streams_again = 0
 
     def take(self, frames: Sequence[bytes | memoryview], now: float) -> None:
         """One message: header and the frames of an `EventBatch`. now: monotonic seconds.
@@ -53,7 +55,9 @@ class Merger:
         self.events += 0 if header.snapshot else events.size
         entered = self.inventory.merge(header.shard, events, told.previews, told.preview_bytes)
         self.team.entered(entered, told.pairs)
-        if not header.snapshot:
+        if header.snapshot:
+            self.streams_again += entered.fresh.size
+        else:
             self.told_messages += told.messages.size
             self.lines += told.lines
             self._write(told)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-SIZE = "24m"
+SIZE = "96m"
 
 
 @contextmanager

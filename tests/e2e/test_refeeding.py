@@ -12,8 +12,10 @@ from tests import builders as b
 from tests.api_fakes import until
 from tests.e2e import traffic
 from tests.e2e.run import RUN_SECONDS, Row, Served, events_of, served
+from tests.e2e.test_faults import pid_of
 from tests.e2e.test_restarts import PACKETS, PER_STREAM, SMALL, STREAMS, accounted
 from tests.e2e.test_restarts import frames as restless_frames
+from tests.ring_site import kept
 
 pytestmark = pytest.mark.e2e
 
@@ -136,3 +138,21 @@ def test_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
             said = [side["segments"] for side in octets_of(run, row).values() if side["segments"]]
             assert [(each["start"], each["end"]) for each in said[0]] == [(0, 9 * PER_STREAM)]
         assert run.stop() == 0
+
+
+def test_a_capture_that_is_killed_keeps_no_packet_twice(tmp_path: Path) -> None:
+    packets = [
+        (traffic.START_NS + i * traffic.STEP_NS, frame) for i, frame in enumerate(restless_frames())
+    ]
+    (tmp_path / "restless.pcap").write_bytes(b.pcap_bytes(packets, nanos=True))
+    where = ("--pcap", "restless.pcap", "--workers", "2", "--packet-ring", "ring", *RING)
+    with served(*where, "--output", "out.jsonl", folder=tmp_path, env=SMALL) as run:
+        health = run.wait_for(lambda health: health["totals"]["packets"] > 0)
+        shard = health["shards"][1]["pid"]
+        assert shard > 1
+        os.kill(shard, signal.SIGSTOP)  # so that capture waits in the middle of the file
+        os.kill(pid_of(run, "capture"), signal.SIGKILL)
+        os.kill(shard, signal.SIGCONT)
+        assert accounted(run.wait_ended()) == PACKETS
+        assert run.stop() == 0
+    assert kept(tmp_path / "ring") == packets
