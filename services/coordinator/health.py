@@ -252,6 +252,7 @@ class Health:
         return {
             "status": self.status(now),
             "run_status": self.run_status,
+            "troubles": self.troubles(now),
             "services": self.lives.describe(),
             "sources": self.sources.describe(),
             "shards": [shard.describe(now) for shard in self.shards.all],

@@ -18,8 +18,8 @@ from shared.columns import EVENT, PREVIEW_BYTES, VIEW
 from shared.schema import SCHEMA_VERSION, Reply, Request, unpack
 
 HEALTH_FIELDS = [
-    "status", "run_status", "services", "sources", "shards", "totals", "rates", "drops", "queues",
-    "budgets", "latest_cursor",
+    "status", "run_status", "troubles", "services", "sources", "shards", "totals", "rates", "drops",
+    "queues", "budgets", "latest_cursor",
 ]  # fmt: skip
 
 
