@@ -44,6 +44,7 @@ class Result:
     taken: int
     dropped: int
     cpu_s: float  # while packets were sent
+    capture_s: float  # of that, who reads the interface
     memory_bytes: list[int]  # of all its processes together, over time
 
     @property
@@ -55,14 +56,15 @@ class Result:
         missing = self.sent - self.taken - self.dropped
         return (
             f"| {self.who} | {self.rate:,.0f} | {self.sent:,} | {self.taken:,} | {self.dropped:,}"
-            f" | {missing} | {self.cpu_s / self.seconds:.2f} | {early / MB:,.0f}"
+            f" | {missing} | {self.cpu_s / self.seconds:.2f}"
+            f" | {self.capture_s / max(self.taken, 1) * 1e9:,.0f} | {early / MB:,.0f}"
             f" | {late / MB:,.0f} |"
         )
 
 
 HEAD = """\
-| | packets/s | sent | taken | dropped | missing | cores | MB early | MB late |
-|---|---|---|---|---|---|---|---|---|"""
+| | packets/s | sent | taken | dropped | missing | cores | capture ns | MB early | MB late |
+|---|---|---|---|---|---|---|---|---|---|"""
 
 
 class Wire:
@@ -108,12 +110,12 @@ def tcpdump(wire: Wire, rate: float, seconds: float, folder: Path) -> Result:
     command = ("tcpdump", "-i", TO, "-n", "-B", "65536", "-w", "/dev/null")
     run = Running(wire.inside(*command), clean_environ(), folder)
     run.until("listening on")
-    sent, took, cpu_s, sizes = send(wire, rate, seconds, run)
+    sent, took, cpu_s, capture_s, sizes = send(wire, rate, seconds, run)
     run.process.send_signal(signal.SIGINT)
     done = run.end()
     told = re.findall(r"(\d+) packets (captured|dropped by kernel)", done.stderr)
     taken, dropped = (int(number) for number, _ in told)
-    return Result("tcpdump", sent, took, taken, dropped, cpu_s, sizes)
+    return Result("tcpdump", sent, took, taken, dropped, cpu_s, capture_s, sizes)
 
 
 def flowmate(wire: Wire, rate: float, seconds: float, folder: Path, backend: str) -> Result:
@@ -126,7 +128,7 @@ def flowmate(wire: Wire, rate: float, seconds: float, folder: Path, backend: str
         if run.process.poll() is not None:
             raise SystemExit(run.end().stderr)
         time.sleep(0.1)
-    sent, took, cpu_s, sizes = send(wire, rate, seconds, run)
+    sent, took, cpu_s, capture_s, sizes = send(wire, rate, seconds, run)
     run.process.send_signal(signal.SIGINT)
     done = run.end()
     if done.status:
@@ -134,23 +136,26 @@ def flowmate(wire: Wire, rate: float, seconds: float, folder: Path, backend: str
     *_, source = sources(output)
     dropped = source["dropped_kernel"] + source["dropped_interface"] + source["dropped_ours"]
     name = f"flowmate, {backend}"
-    return Result(name, sent, took, source["packets"], dropped, cpu_s, sizes)
+    return Result(name, sent, took, source["packets"], dropped, cpu_s, capture_s, sizes)
 
 
 def send(
     wire: Wire, rate: float, seconds: float, run: Running
-) -> tuple[int, float, float, list[int]]:
-    """Packets, seconds, the CPU time of `run` meanwhile, and its memory."""
+) -> tuple[int, float, float, float, list[int]]:
+    """Packets, seconds, the CPU time of `run` meanwhile, that of capture alone, and memory."""
     time.sleep(SETTLE_S)
-    before = used(run)
+    before, capture_before = used(run)
     sent, took, sizes = wire.generate(rate, seconds, run)
     time.sleep(SETTLE_S)
-    return sent, took, used(run) - before, sizes
+    after, capture_after = used(run)
+    return sent, took, after - before, capture_after - capture_before, sizes
 
 
-def used(run: Running) -> float:
-    """CPU time of all its processes so far, s."""
-    return sum(usage.cpu_s for usage in run.sampler.by_service().values())
+def used(run: Running) -> tuple[float, float]:
+    """CPU time so far, s: of all its processes, and of capture, or of the only one there is."""
+    found = {name: usage.cpu_s for name, usage in run.sampler.by_service().items()}
+    total = sum(found.values())
+    return total, found.get("capture", total)
 
 
 def sources(output: Path) -> Iterator[dict[str, Any]]:

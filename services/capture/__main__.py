@@ -110,7 +110,7 @@ class Capture:
                     self._keep_time()
                 elif turn % FLUSH_BATCHES == 0:
                     self.router.flush()
-                if time.monotonic() - self.reported > REPORT_S:
+                if reading.has_news() or time.monotonic() - self.reported > REPORT_S:
                     self._report("report")
                 if self.stop.requested or not self._room():
                     break

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from services.capture.bpf import CaptureFilter
 from services.capture.device import Device, Seen
 from services.capture.interfaces import check_interface
 from services.capture.live_pcap import open_pcap
@@ -27,7 +28,10 @@ SPARE_S = 0.1  # after the read timeout, for the last packets of a device that w
 
 
 def open_interfaces(settings: Settings, index: int) -> list["LiveSource"]:
-    """A source for every interface. UserError: there is none of that name, or no permission."""
+    """A source for every interface. UserError: there is none of that name, no permission, or the
+    filter is none."""
+    if settings.iface and settings.capture_filter:
+        CaptureFilter(settings.capture_filter)  # says what is wrong with it, and where
     found = []
     for number, name in enumerate(dict.fromkeys(settings.iface)):
         check_interface(name)

@@ -59,13 +59,21 @@ class PcapDevice:
         self._most = min(settings.batch_size, BATCH_MAX)
         handle.setnonblock(1)
         if settings.capture_filter:
-            handle.setfilter(kernel_filter(settings.capture_filter, self._link))
+            self._set_filter(settings.capture_filter)
         self._records = np.empty(self._most, RECORD)
         self._records["link"], self._records["source"] = self._link, index
         self._was_full = False
         # counted, but thrown away by libpcap: packets of this machine on their way out
         self._has_copies = name == ANY or hardware_type(name) == LOOPBACK
         self._counts = Growing(3)
+
+    def _set_filter(self, expression: str) -> None:
+        try:
+            self._handle.setfilter(kernel_filter(expression, self._link))
+        except pcapy.PcapError as error:
+            raise UserError(
+                f'capture filter "{expression}", on {self._name}: {error}; give another'
+            ) from None
 
     def read(self) -> Batch:
         """What is there now, at most BATCH_MAX packets."""

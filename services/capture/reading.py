@@ -47,6 +47,7 @@ class Reading:
         self._finite = deque(source for source in sources if not source.state.is_open_ended)
         self._next_upload, self._stop, self._wake = next_upload, stop, wake
         self._looked = -math.inf
+        self._told: list[str] = []  # the statuses of those that are open-ended
 
     def __iter__(self) -> Iterator[Turn]:
         until = 0.0
@@ -56,6 +57,11 @@ class Reading:
             if self._upcoming() is not None and (not brought or time.monotonic() >= until):
                 brought += yield from self._finite_turn()
                 until = time.monotonic() + OPEN_ENDED_S
+
+    def has_news(self) -> bool:
+        """Whether the status of one that is open-ended is another than when last asked."""
+        before, self._told = self._told, [source.state.status for source in self.open_ended]
+        return self._told != before
 
     def held(self) -> Iterator[Turn]:
         """What has come already from sources that were told to stop; LAST_S at most."""

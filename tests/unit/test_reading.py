@@ -137,6 +137,14 @@ def test_nothing_is_left_out(seed: int, stop: tuple[int, int]) -> None:
         assert mine == [*map(str, counts), "-"]
 
 
+def test_a_status_that_lasts_a_moment_is_news(stop: tuple[int, int]) -> None:
+    sources = [Source("a", []), Source("b", [])]
+    read = Reading(sources, lambda: None, stop[0], lambda: math.inf)
+    assert [read.has_news(), read.has_news()] == [True, False]
+    sources[1].state.status = "reading"
+    assert [read.has_news(), read.has_news()] == [True, False]
+
+
 # -------------------------------------------------------------------------------- for real
 def capture_of(frames: int) -> bytes:
     return b.pcap_bytes([(i, FRAME) for i in range(frames)])
