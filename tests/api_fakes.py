@@ -128,6 +128,8 @@ class FakeCoordinator(FakeService):
             result={
                 "status": "ok",
                 "run_status": "running",
+                "troubles": [],
+                "services": [{"service": "capture", "state": "reading", "restarts": 0}],
                 "sources": [{"name": "a.pcap", "status": "reading"}],
                 "ledger": {"files": [], "older": {}, "states": {}},
                 "shards": [{"index": 0, "ready": True}],

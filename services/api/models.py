@@ -325,6 +325,10 @@ class Health(BaseModel):
 
     status: Literal["ok", "degraded", "failed"]
     run_status: Literal["waiting", "running", "completed", "failed"]
+    troubles: list[str] = Field(description="what is wrong right now, a sentence each")
+    services: list[dict[str, Any]] = Field(
+        description="each service: state, since when, restarts, how its last process ended"
+    )
     sources: list[dict[str, Any]]
     ledger: Ledger
     shards: list[dict[str, Any]]

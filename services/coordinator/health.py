@@ -261,6 +261,7 @@ class Health:
         return {
             "status": self.status(now),
             "run_status": self.run_status,
+            "troubles": self.troubles(now),
             "services": self.lives.describe(),
             "sources": self.sources.describe(),
             "ledger": self.sources.ledger.describe(),

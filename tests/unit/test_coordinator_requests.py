@@ -18,7 +18,8 @@ from shared.columns import EVENT, PREVIEW_BYTES, VIEW
 from shared.schema import SCHEMA_VERSION, Reply, Request, unpack
 
 HEALTH_FIELDS = [
-    "status", "run_status", "services", "sources", "ledger", "shards", "totals", "rates", "drops",
+    "status", "run_status", "troubles", "services", "sources", "ledger", "shards", "totals",
+    "rates", "drops",
     "queues", "budgets", "latest_cursor",
 ]  # fmt: skip
 
