@@ -36,6 +36,7 @@ class Reader:
 
     def __init__(self, source: PacketSource) -> None:
         self.source = source
+        self.seen: dict[str, int] = {}  # what shards have of each input is not sent to them
         self.payloads: list[str] = []
         self.taken = 0  # of those that a test looked at
 
@@ -48,7 +49,9 @@ class Reader:
         batch = self.source.read()
         if batch is None:
             return False
-        for record in batch.records:
+        state = self.source.state
+        first = state.upto - batch.records.size
+        for record in batch.records[max(0, self.seen.get(state.input, 0) - first) :]:
             off = int(record["off"])
             frame = batch.data[off : off + int(record["caplen"])].tobytes()
             self.payloads.append(frame[42:].decode())
@@ -84,6 +87,7 @@ class Watcher(Reader):
         self.folder = WatchedFolder(str(folder), 7, self.ledger, **how)
         self.folder.recall(known or [], None if seen is None else [seen])
         super().__init__(self.folder)
+        self.seen = seen or {}
 
     def catch_up(self) -> list[int]:
         """Read all that is there now; the packets that this brought."""

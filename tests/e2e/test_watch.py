@@ -10,12 +10,15 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, clean_environ
+from tests.coordinator_site import eventually
 from tests.e2e.run import Row, Served, events_of, flowmate, free_port, served
+from tests.e2e.test_faults import pid_of
 from tests.e2e.test_reading import octets_of
 from tests.e2e.test_restarts import (
     PACKETS,
@@ -24,7 +27,6 @@ from tests.e2e.test_restarts import (
     STREAMS,
     accounted,
     held,
-    killed,
     life_of,
     restless,
     total,
@@ -205,7 +207,7 @@ def test_two_servers_and_a_restart_of_one(capture: Path, truth: Truth, tmp_path:
             with serving(ports[0], parts[2]):
                 health = truth.wait(run)
                 assert [source["status"] for source in health["sources"]] == ["reading"] * 2
-        assert run.stop(signal.SIGTERM) == 0, run.said()
+                assert run.stop(signal.SIGTERM) == 0, run.said()
     truth.check(tmp_path / "live.jsonl")
     told = [row for row in events_of(tmp_path / "live.jsonl") if row["event"] == "source_status"]
     statuses = [row["status"] for row in told if row["name"] == addresses[0]]
@@ -262,31 +264,43 @@ def test_dump_mode_of_a_folder(capture: Path, tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+def has_open(pid: int, name: str) -> bool:
+    """Whether a process has a file of this name open."""
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if descriptor.readlink().name == name:
+                return True
+        except OSError:
+            continue  # closed meanwhile
+    return False
+
+
 def test_capture_that_is_killed_goes_on_in_every_file(restless: Path, tmp_path: Path) -> None:
     """A shard is stopped, so that packets are on their way; what it lacks is read again, what it
     has is not sent again, and nothing is counted twice."""
-    drop, files = tmp_path / "drop", 10
+    drop, parts = tmp_path / "drop", parts_of(restless.read_bytes(), 6)
     drop.mkdir()
-    arguments = ("--watch", drop, "--workers", "2")
-    with served(*arguments, folder=tmp_path, env=SMALL) as run:
+    sent = 0
+    with served("--watch", drop, "--workers", "2", folder=tmp_path, env=SMALL) as run:
         run.wait_for(lambda health: all(each["state"] == "ready" for each in health["shards"]))
-        for number, part in enumerate(parts_of(restless.read_bytes(), files)):
-            shard = held(run)
-            (drop / f"{number:02}.pcap").write_bytes(part[: len(part) // 2])
-            run.wait_for(lambda health: f"{number:02}.pcap" in ledger_of(health))  # noqa: B023
-            if number % 3 == 1:
-                killed(run, "capture")
-            with (drop / f"{number:02}.pcap").open("ab") as file:
+        for number, part in enumerate(parts):
+            name, shard, capture = f"{number:02}.pcap", held(run), pid_of(run, "capture")
+            (drop / name).write_bytes(part[: len(part) // 2])
+            eventually(partial(has_open, capture, name))
+            if number % 2:
+                os.kill(capture, signal.SIGKILL)
+            with (drop / name).open("ab") as file:
                 file.write(part[len(part) // 2 :])
             os.kill(shard, signal.SIGCONT)
-        run.wait_for(
-            lambda health: (
-                life_of(health, "capture").get("restarts") == 3 and accounted(health) >= PACKETS
-            )
-        )
+            sent += PACKETS // len(parts)
+            run.wait_for(lambda health: accounted(health) >= sent)  # noqa: B023
         health = run.wait_for(lambda health: health["totals"]["packets"] >= PACKETS)
+        assert life_of(health, "capture")["restarts"] == len(parts) // 2
         assert health["totals"]["packets"] == accounted(health) == PACKETS
         assert total(health, "packets_lost") == total(health, "packets_repeated") == 0
         assert health["sources"][0]["packets"] == PACKETS
-        assert [row["packets"] for row in run.rows()] == [PER_STREAM] * STREAMS
         assert sum(file["packets"] for file in health["ledger"]["files"]) == PACKETS
+        assert run.stop() == 0, run.said()
+    closed = closed_in(tmp_path / "live.jsonl").values()
+    assert [row["packets"] for row in closed] == [PER_STREAM] * STREAMS
+    assert [row["retransmissions"] for row in closed] == [0] * STREAMS

@@ -73,6 +73,8 @@ class Folder:
             self.watcher.read()
             self.found += self.watcher.numbers[self.watcher.taken :]
             given = self.watcher.given()
+            for key, packets in self.watcher.seen.items():  # shards forget nothing
+                given[key] = max(packets, given.get(key, 0))
             self.watcher.close()
             self.watcher = Watcher(self.path, self.reported, given, batch_packets=7)
         elif act == BRING_AGAIN:  # as rsync does

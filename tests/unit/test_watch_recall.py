@@ -88,4 +88,6 @@ def test_a_capture_that_nobody_told_of_but_shards_have_seen(tmp_path: Path) -> N
     (tmp_path / "a").write_bytes(capture(0, 10))
     first = Watcher(tmp_path)
     first.catch_up()
-    assert Watcher(tmp_path, [], {first.folder.state.input: 7}).catch_up() == [7, 8, 9]
+    second = Watcher(tmp_path, [], {first.folder.state.input: 7})
+    assert second.catch_up() == [7, 8, 9]
+    assert second.folder.state.packets == 10, "they were not counted before"

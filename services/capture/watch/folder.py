@@ -85,7 +85,6 @@ class WatchedFolder:
         self._look_at = self._may_look_at = 0.0
         self._unpeeked: list[Entry] = []
         self._ready: list[tuple[int, str, Entry]] = []  # a heap; who is behind comes first
-        self._seen: Sequence[Mapping[str, int]] = ()
         self._closed = False
 
     def recall(
@@ -94,21 +93,17 @@ class WatchedFolder:
         """Captures that were read before, and how far; before the first `read`.
 
         seen: where another capture service was killed, packets that each shard has, by the id of
-        the capture. That goes before what is known. A shard that does not name one that was being
-        read may have nothing of it; of one that was done it has all.
+        the capture. It begins with what was not told, so that it is counted, or what a shard lacks.
+        A shard that does not name one that was being read may have nothing of it; of one that was
+        done it has all.
         """
-        self._seen = seen or ()
         for report in known:
             entry = entry_of(report)
-            entry.go_back(self._taken(entry, 0 if entry.state == "reading" else report.packets))
+            otherwise = 0 if entry.state == "reading" else report.packets
+            taken = (shard.get(entry.id, otherwise) for shard in seen or ())
+            entry.go_back(min(report.packets, *taken, report.packets))
             self._catalogue.add(entry)
             self._tell(entry)
-
-    def _taken(self, entry: Entry, otherwise: int) -> int:
-        """Packets of it that all shards have."""
-        if not self._seen:
-            return entry.place.packets
-        return min(shard.get(entry.id, otherwise) for shard in self._seen)
 
     # --------------------------------------------------------------------------- source
     def read(self) -> Batch | None:
@@ -281,11 +276,10 @@ class WatchedFolder:
                 heapq.heappush(self._ready, turn_of(entry))
 
     def _name(self, entry: Entry, key: str) -> None:
-        """Give it the id that it has for everybody, by which others may have seen it."""
+        """Give it the id that it has for everybody, by which shards may have seen it."""
         before = entry.id
         if self._catalogue.rename(entry, key):
             self._ledger.forget(before)
-            entry.go_back(self._taken(entry, 0))
             self._tell(entry)
 
     # --------------------------------------------------------------------------- reading

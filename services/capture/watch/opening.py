@@ -73,6 +73,8 @@ class Opener:
     def close(self, entry: Entry) -> None:
         """It can be opened again, and goes on where it is."""
         if entry.opened is not None:
+            if not is_silent(entry):
+                entry.offset = 0  # bytes that were read, but whose packets were not given out
             entry.opened.reader.close()
             entry.opened.file.close()
             entry.opened = None

@@ -43,7 +43,7 @@ def entry_of(report: FileReport) -> Entry:
         inode=report.inode,
         size=report.size,
         head=report.head,
-        offset=report.offset,
+        offset=0 if report.state == "reading" else report.offset,  # not all of it was given out
         place=Place(report.packets, report.place_offset),
         damaged=report.damaged,
         first_ns=report.first_ns,
