@@ -51,7 +51,8 @@ class Reader:
             return False
         state = self.source.state
         first = state.upto - batch.records.size
-        for record in batch.records[max(0, self.seen.get(state.input, 0) - first) :]:
+        known = self.seen.get(state.input, 0) - first if state.input else 0
+        for record in batch.records[max(0, known) :]:
             off = int(record["off"])
             frame = batch.data[off : off + int(record["caplen"])].tobytes()
             self.payloads.append(frame[42:].decode())
