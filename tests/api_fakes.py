@@ -11,6 +11,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from services.api.models import LedgerSums
 from shared.columns import CLOSED, EVENT, PREVIEW_BYTES, TCP, VIEW
 from shared.schema import Reply, Request, unpack
 from shared.wire import Bus, refusal
@@ -131,7 +132,11 @@ class FakeCoordinator(FakeService):
                 "troubles": [],
                 "services": [{"service": "capture", "state": "reading", "restarts": 0}],
                 "sources": [{"name": "a.pcap", "status": "reading"}],
-                "ledger": {"files": [], "older": {}, "states": {}},
+                "ledger": {
+                    "files": [],
+                    "older": dict.fromkeys(LedgerSums.model_fields, 0),
+                    "states": {},
+                },
                 "shards": [{"index": 0, "ready": True}],
                 "totals": {"packets": 3},
                 "rates": {"packets_per_s": 1.5},

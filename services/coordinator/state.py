@@ -34,6 +34,7 @@ CREATE TABLE documents (
 """
 PUT = "INSERT OR REPLACE INTO documents VALUES (?, ?, ?)"
 REMOVE = "DELETE FROM documents WHERE kind = ? AND id = ?"
+OPENED = "opened", ""  # kind and id
 DAMAGE = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_FORMAT", "SQLITE_ERROR", "SQLITE_MISMATCH")
 
 Body = dict[str, Any]
@@ -51,8 +52,11 @@ class StateFile:
         self._changed = threading.Condition()
         self._documents: dict[str, dict[str, Body]] = {}
         if path:
-            self._connection = open_database(path)
+            self._connection, problem = open_database(path)
             self._documents = read_documents(self._connection)
+            if problem:
+                self._say(problem)
+                self.put(*OPENED, opened())
             self._thread = threading.Thread(target=self._work, name="state", daemon=True)
             self._thread.start()
 
@@ -108,19 +112,25 @@ class StateFile:
                 self._connection.executemany(PUT, kept)
                 self._connection.executemany(REMOVE, gone)
         except sqlite3.Error as error:
-            if not self.trouble:
-                self.trouble = f"the state file {self.path} cannot be written: {error}"
-                log.error("%s; it is tried again", self.trouble)
+            self._say(str(error))
             return False
         if self.trouble:
             self.trouble = ""
             log.warning("the state file %s can be written again", self.path)
         return True
 
+    def _say(self, problem: str) -> None:
+        """Once, that nothing can be written, and why."""
+        if not self.trouble:
+            self.trouble = f"the state file {self.path} cannot be written: {problem}"
+            log.error("%s; it is tried again", self.trouble)
+
 
 # ------------------------------------------------------------------------------------ opening
-def open_database(path: str) -> "sqlite3.Connection":
-    """A connection that holds the file alone. UserError where it cannot be written."""
+def open_database(path: str) -> tuple["sqlite3.Connection", str]:
+    """A connection that holds the file alone, and why nothing can be written at the moment: what
+    a full disk keeps can still be read. UserError where it cannot be written for another reason.
+    """
     import sqlite3  # 2 MB that a run without a state file does not need
 
     try:
@@ -129,20 +139,23 @@ def open_database(path: str) -> "sqlite3.Connection":
             connection.close()
             set_aside(path, reason)
             connection = connect(path)
-        prepare(connection)
+        problem = prepare(connection)
     except sqlite3.Error as error:
         if error.sqlite_errorname == "SQLITE_BUSY":
             raise UserError(
                 f"--state-file {path}: another run uses it; give another file"
             ) from None
         raise UserError(f"--state-file {path}: {error}; give a file that can be written") from None
-    return connection
+    return connection, problem
 
 
 def connect(path: str) -> "sqlite3.Connection":
     import sqlite3
 
-    return sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
+    # before anything is read: the index of the log is in memory then, and needs no room on the disk
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    return connection
 
 
 def why_not_ours(connection: "sqlite3.Connection") -> str | None:
@@ -172,18 +185,32 @@ def why_not_ours(connection: "sqlite3.Connection") -> str | None:
     return None
 
 
-def prepare(connection: "sqlite3.Connection") -> None:
-    """Ours alone, written ahead, with its table. Writes something, so that it fails early."""
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(TABLES)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute(PUT, ("opened", "", orjson.dumps({"ts_us": time.time_ns() // 1000})))
+def prepare(connection: "sqlite3.Connection") -> str:
+    """Written ahead, with its table. Writes something, so that it fails early; why it could not,
+    if that is a full disk and all is there that has to be."""
+    import sqlite3
+
+    is_new = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if is_new:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(TABLES)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute(PUT, (*OPENED, orjson.dumps(opened())))
+    except sqlite3.OperationalError as error:
+        if is_new or error.sqlite_errorname != "SQLITE_FULL":
+            raise
+        return str(error)
+    return ""
+
+
+def opened() -> Body:
+    """The document that says when the file was opened last."""
+    return {"ts_us": time.time_ns() // 1000}
 
 
 def set_aside(path: str, reason: str) -> None:

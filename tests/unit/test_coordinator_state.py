@@ -2,6 +2,8 @@
 
 import logging
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from services.coordinator import state
 from services.coordinator.state import StateFile, check_is_no_input
 from shared.errors import UserError
 from tests.api_fakes import until
+from tests.chaos.disk import filled, small_disk
 
 
 @pytest.fixture
@@ -31,6 +34,41 @@ def test_documents_come_back_the_newest_of_each(path: Path) -> None:
     assert second.load("rule") == {"1": {"a": 2}, "2": {"b": "é\n\0"}}
     assert second.load("stream") == {}
     second.close()
+
+
+WRITER = """
+import sys, time
+from services.coordinator.state import StateFile
+kept = StateFile(sys.argv[1])
+kept.put("rule", "1", {"a": 1})
+while kept._waiting:
+    time.sleep(0.01)
+print("written", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_a_killed_one_left_on_a_full_disk_is_read(tmp_path: Path) -> None:
+    """And written to again once there is room."""
+    with small_disk(tmp_path) as is_mounted:
+        if not is_mounted:
+            pytest.skip("a disk cannot be mounted here")
+        path = tmp_path / "team.state"
+        words = [sys.executable, "-c", WRITER, str(path)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"written\n"
+            writer.kill()
+        with filled(tmp_path):
+            kept = StateFile(str(path))
+            assert kept.load("rule") == {"1": {"a": 1}}
+            assert kept.trouble == (
+                f"the state file {path} cannot be written: database or disk is full"
+            )
+            with pytest.raises(UserError, match="give a file that can be written"):
+                StateFile(str(tmp_path / "another"))
+        until(lambda: not kept.trouble, 5)
+        kept.close()
 
 
 def test_a_change_is_on_disk_a_moment_later(path: Path) -> None:
