@@ -17,6 +17,7 @@ PAUSE_S = (0.1, 1.2)
 HELD_S = (0.05, 1.5)
 SLOW_TURNS, SLOW_S = 20, 0.04
 FULL_S = (0.1, 0.8)
+NEARLY_S = 5.0  # until a successor is there and all that is known was noted
 
 
 def pids_of(run: Served, service: str) -> list[int]:
@@ -51,6 +52,7 @@ class Trouble:
     ) -> None:
         self.rng, self.run, self.killable, self.disk = rng, run, killable, disk
         self.done: list[str] = []
+        self.double_fault = False  # a shard and the coordinator died at nearly the same time
         self._kills = {service: deque[float]() for service in killable}
 
     def next(self) -> None:
@@ -74,6 +76,9 @@ class Trouble:
         if not pid or len(kills) >= KILLS_A_MINUTE:
             return f"spared {service}"
         kills.append(now)
+        other = {"shard": "coordinator", "coordinator": "shard"}.get(service, service)
+        last = self._kills.get(other, ())
+        self.double_fault |= other != service and any(at > now - NEARLY_S for at in last)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         return f"killed {service}"
