@@ -155,7 +155,6 @@ class CaptureReader:
         if self._window is not None:
             self._window.input.close()
             self._window = None
-        if self.state.status == "reading":
             self.state.end()
 
     @property
@@ -174,7 +173,6 @@ class CaptureReader:
     def _open(self) -> Window | None:
         if self._ended:
             return None
-        self.state.status = "reading"
         source = self._open_input()
         self._window = Window(source, self._batch_bytes)
         self._records = np.empty(self._batch_packets, RECORD)
@@ -200,6 +198,8 @@ class CaptureReader:
         if not got:
             self._cut_short(window, need)
             self._ended = True
+            return None
+        self.state.status = "reading"  # a pipe waits until somebody writes to it
         return None
 
     @property
@@ -279,6 +279,7 @@ class CaptureReader:
 
     def _fail(self, reason: str) -> None:
         self.state.report(self._window.position if self._window else 0, reason)
+        self.state.end()
         self._ended = True
 
 
