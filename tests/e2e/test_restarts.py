@@ -183,10 +183,12 @@ def test_capture_that_is_killed_reads_on_and_no_packet_is_there_twice(
     arguments = ("--pcap", "fifo", "--pcap", restless, "--output", "out.jsonl")
     os.mkfifo(tmp_path / "fifo")
     with served(*arguments, folder=tmp_path, env=SMALL) as run:
-        # nothing comes while nobody writes there; capture has its lanes, since it reads
-        run.wait_for(lambda health: health["run_status"] == "running")
-        shard = held(run)
-        (tmp_path / "fifo").write_bytes(b.pcap_bytes([]))
+        head = b.pcap_bytes([])
+        with (tmp_path / "fifo").open("wb", 0) as fifo:
+            fifo.write(head[:4])  # no more comes for now; capture has its lanes, since it reads
+            run.wait_for(lambda health: health["run_status"] == "running")
+            shard = held(run)
+            fifo.write(head[4:])
         run.wait_for(lambda health: health["totals"]["packets"] > 0)
         at = killed(run, "capture")
         run.wait_for(lambda health: life_of(health, "capture").get("last_end"))
