@@ -6,6 +6,7 @@ Needs root and `ip`. Names are this process's own, and are gone afterwards.
 import ctypes
 import itertools
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -85,6 +86,14 @@ class Site:
             self.inside("cat", "/proc/net/packet"), check=True, capture_output=True, text=True
         )
         return sum(line.split()[3] == "0003" for line in told.stdout.splitlines()[1:])
+
+    def filtered(self) -> int:
+        """Those of them with a filter; libpcap's first one has one step, and lets nothing in while
+        what came before is thrown away."""
+        told = subprocess.run(
+            self.inside("ss", "-0", "-b", "-n"), check=True, capture_output=True, text=True
+        )
+        return sum(int(steps) > 1 for steps in re.findall(r"bpf filter \((\d+)\)", told.stdout))
 
 
 @contextmanager
