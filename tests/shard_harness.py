@@ -206,7 +206,7 @@ def readable(event: np.void) -> dict[str, Any]:
 
 ABOUT_MEMORY = {
     "flow_rows", "flow_rows_max", "content_used_bytes", "content_budget_bytes", "content_bytes",
-    "groups", "process_resident_bytes",
+    "groups",
 }  # fmt: skip
 
 ABOUT_MESSAGES = {

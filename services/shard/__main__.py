@@ -23,7 +23,7 @@ from services.shard.worker import Worker
 from shared.batch import EventBatch
 from shared.errors import EXIT_INTERNAL, EXIT_OK, UserError
 from shared.lanes import LaneGoneError, LaneReceiver, Received
-from shared.metrics import GAUGES, Stats, serve
+from shared.metrics import GAUGES, Stats, resident_bytes, serve
 from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
@@ -60,6 +60,7 @@ class Shard:
         self.progress, self.again = Progress(), Again(GAUGES["shard"])
         self.told = Progress().taken  # of it, what the coordinator was told last
         self.lines = 0
+        self.resident_bytes = 0  # read with each heartbeat: every message has all numbers in it
         self.ended = False
         self.was_replaced = False
         self.snapshot = False
@@ -195,7 +196,8 @@ class Shard:
     def stats(self) -> dict[str, int]:
         """Totals and gauges, by their metric names."""
         own = self.again.once(self.worker.stats())
-        return own | self.progress.stats() | {"lines_told": self.lines}
+        more = {"lines_told": self.lines, "process_resident_bytes": self.resident_bytes}
+        return own | self.progress.stats() | more
 
     def _end(self) -> bool:
         """Behind the last packet: what was put off, as far as the time goes, then the last events.
@@ -282,6 +284,7 @@ class Shard:
         return unpack(Reply, head, "coordinator"), columns
 
     def _heartbeat(self) -> None:
+        self.resident_bytes = resident_bytes()
         self.lanes.pay()
         if self.told != self.progress.taken and self.events.poll(0, zmq.POLLOUT):
             self._send(

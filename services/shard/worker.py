@@ -29,7 +29,6 @@ from services.shard.search import Searches
 from services.shard.tables import Tables
 from shared.batch import EventBatch
 from shared.columns import EVENT_CLOSE
-from shared.metrics import resident_bytes
 
 SWEEP_ROWS = 4096  # rows of the table looked at after each batch
 NO_BYTES = np.empty(0, np.uint8)
@@ -199,6 +198,5 @@ class Worker:
                 "content_budget_bytes": t.budget if t.retains else 0,
                 "content_favorite_bytes": int(t.state[s.FAVORITE_0] + t.state[s.FAVORITE_1]),
                 "held_segments": int(t.state[s.RESERVED_NODES]),
-                "process_resident_bytes": resident_bytes(),
             }
         )
