@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared import kernel_cache, local_run, sample
+from shared.command_line import LIST_INTERFACES, Parser, resolve
 from shared.errors import EXIT_OK, EXIT_USAGE, UserError
 from shared.local_run import say
 from shared.parent import die_with_launcher
-from shared.settings import EVERY, LIST_INTERFACES, Parser, resolve, variable
+from shared.settings import EVERY, variable
 from shared.token import kept_token, needs_token
 
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from shared import kernel_cache
+from shared.command_line import resolve
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
 from shared.figures import size
 from shared.output import STDIN, output_path
-from shared.settings import Settings, flag, host_port, resolve, worker_count
+from shared.settings import Settings, flag, host_port, worker_count
 from shared.sources import check_folders
 
 State = Literal["ok", "warn", "fail"]

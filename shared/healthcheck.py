@@ -12,8 +12,9 @@ from typing import Any
 
 import zmq
 
+from shared.command_line import resolve
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
-from shared.settings import EVERY, Settings, host_port, resolve
+from shared.settings import EVERY, Settings, host_port
 from shared.wire import Bus, ask
 
 DEADLINE_MS = 2000

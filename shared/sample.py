@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from shared.command_line import Parser
 from shared.errors import EXIT_OK, UserError
 from shared.frames import ACK, PSH, RST, SYN, Conversation, Recording, icmp_echo, udp
-from shared.settings import Parser
 
 BEGIN_US = 1_768_640_400_000_000  # 2026-01-17 09:00:00 UTC
 SECOND_US = 1_000_000

@@ -16,9 +16,10 @@ from typing import Any
 
 import zmq
 
+from shared.command_line import resolve
 from shared.errors import EXIT_INTERNAL, EXIT_USAGE, UserError
 from shared.parent import die_with_launcher
-from shared.settings import Service, Settings, resolve
+from shared.settings import Service, Settings
 
 
 class Stop:

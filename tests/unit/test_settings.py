@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from shared.command_line import parser, resolve, split
 from shared.errors import UserError
 from shared.settings import (
     EVERY,
@@ -11,9 +12,6 @@ from shared.settings import (
     extra,
     flag,
     host_port,
-    parser,
-    resolve,
-    split,
     to_environ,
     variable,
     worker_count,
