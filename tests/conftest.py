@@ -27,6 +27,12 @@ def clean_environ() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT)}
 
 
+def peak_bytes_of(pid: int) -> int:
+    """The most memory that a process had in RAM, proc(5) status."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0]) << 10
+
+
 @pytest.fixture(scope="session")
 def command() -> list[str]:
     """The words that start flowmate."""

@@ -9,35 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests import builders as b
 from tests.chaos.disk import small_disk
 from tests.chaos.trouble import Trouble
-from tests.e2e.run import Row, Served, served
-from tests.e2e.traffic import START_NS, STEP_NS
+from tests.e2e import steady
+from tests.e2e.run import Row, Served, served, total
 
 STREAMS, PER_STREAM = 200, 50
 PACKETS = STREAMS * PER_STREAM
+PORT = 9000
 FAVORITES = 10
 END_S = 90.0
 PIPE_PACKETS_A_STEP, PIPE_STEP_S = 200, 0.02
 NEVER = ("--regex", "never[0-9]{9}")  # a pattern that costs work and finds nothing
-FILE_SETTINGS = {"FLOWMATE_BATCH_SIZE": "64", "FLOWMATE_WORKER_QUEUE_DEPTH": "128"}
-
-
-def frames() -> list[bytes]:
-    """TCP data in order, all connections in turn."""
-    return [
-        b.tcp4(
-            f"10.0.0.{stream & 255}", 1024 + stream, "10.9.9.9", 9000,
-            b"%04d %04d" % (stream, number), seq=1 + 9 * number,
-        )
-        for number in range(PER_STREAM)
-        for stream in range(STREAMS)
-    ]  # fmt: skip
-
-
-def write_capture(path: Path) -> None:
-    path.write_bytes(b.pcap_bytes([(START_NS + i * STEP_NS, f) for i, f in enumerate(frames())]))
 
 
 class Pipe(threading.Thread):
@@ -83,7 +66,7 @@ class Round:
         self.rng = random.Random(seed)
         self.folder, self.seed = folder, seed
         self.capture = folder / "chaos.pcap"
-        write_capture(self.capture)
+        self.capture.write_bytes(steady.capture(steady.frames(STREAMS, PER_STREAM, PORT)))
         self.disk = folder / "disk"
         self.disk.mkdir()
         self.done: list[str] = []
@@ -92,7 +75,7 @@ class Round:
         """Captures that can be read again: each packet is taken once, or counted as lost."""
         files = max(10, int(seconds * 12))
         given = [word for _ in range(files) for word in ("--pcap", self.capture)]
-        with self._run(*given, env=FILE_SETTINGS) as run:
+        with self._run(*given, env=steady.SMALL) as run:
             self._disturb(run, seconds, ("capture", "shard", "coordinator", "api"))
             return self._check(run, files * PACKETS)
 
@@ -165,10 +148,6 @@ class Round:
 
 
 COUNTS = ("packets", "packets_lost", "packets_repeated")
-
-
-def total(health: Row, name: str) -> int:
-    return sum(int(shard["stats"].get(name, 0)) for shard in health["shards"])
 
 
 def wait_completed(run: Served, must_be_well: bool) -> Row:

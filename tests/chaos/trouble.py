@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.chaos.disk import filled
-from tests.e2e.run import Served, processes_of
+from tests.e2e.run import Served, pids_of
 
 KILLS_A_MINUTE = 4  # of one service: fewer than the launcher's patience
 PAUSE_S = (0.1, 1.2)
@@ -18,17 +18,6 @@ HELD_S = (0.05, 1.5)
 SLOW_TURNS, SLOW_S = 20, 0.04
 FULL_S = (0.1, 0.8)
 NEARLY_S = 5.0  # until a successor is there and all that is known was noted
-
-
-def pids_of(run: Served, service: str) -> list[int]:
-    """Live processes of a service, in a fixed order."""
-    mark = f"services.{service}\0".encode()
-    found = []
-    for pid in processes_of(run.process.pid):
-        with suppress(OSError):
-            if mark in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return sorted(found)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import traffic
+from tests.e2e import steady, traffic
 from tests.e2e.run import Row, Served, events_of, served
 
 
@@ -39,3 +39,11 @@ def rows(run: Served) -> list[Row]:
 def events(run: Served, capture: Path) -> list[Row]:
     """All its events."""
     return events_of(capture.parent / "events.jsonl")
+
+
+@pytest.fixture(scope="session")
+def restless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A capture of `steady`, for runs whose services are not left alone."""
+    path = tmp_path_factory.mktemp("restless") / "restless.pcap"
+    path.write_bytes(steady.capture(steady.frames()))
+    return path

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,29 @@ def processes_of(launcher: int) -> set[int]:
         except OSError:
             continue  # gone, or somebody else's
     return found
+
+
+def pids_of(run: Served, service: str) -> list[int]:
+    """Live processes of a service, in a fixed order."""
+    mark = f"services.{service}\0".encode()
+    found = []
+    for pid in processes_of(run.process.pid):
+        with suppress(OSError):
+            if mark in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return sorted(found)
+
+
+def pid_of(run: Served, service: str) -> int:
+    """The first of them."""
+    found = pids_of(run, service)
+    assert found, f"there is no {service}"
+    return found[0]
+
+
+def total(health: Row, name: str) -> int:
+    """A number of all shards."""
+    return sum(int(shard["stats"].get(name, 0)) for shard in health["shards"])
 
 
 def run_folder_of(launcher: int) -> Path:

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from tests.e2e.run import (
     environ,
     events_of,
     flowmate,
+    pid_of,
     processes_of,
     run_folder_of,
     served,
@@ -126,15 +127,6 @@ def trickle(tmp_path: Path) -> Iterator[Trickle]:
         *("--pcap", "-", "--output", "out.jsonl"), folder=tmp_path, stdin=subprocess.PIPE
     ) as run:
         yield Trickle(run)
-
-
-def pid_of(run: Served, service: str) -> int:
-    mark = f"services.{service}\0".encode()
-    for pid in processes_of(run.process.pid):
-        with suppress(OSError):
-            if mark in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-    raise AssertionError(f"there is no {service}")
 
 
 def assert_nothing_is_left(launcher: int, folder: Path) -> None:

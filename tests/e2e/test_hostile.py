@@ -9,6 +9,7 @@ import pytest
 from shared.columns import ACK
 from tests import bombs
 from tests import builders as b
+from tests.conftest import peak_bytes_of
 from tests.e2e.run import Row, Served, processes_of, served
 from tests.e2e.traffic import START_NS, Conversation
 from tests.tls_octets import named_hello
@@ -111,8 +112,7 @@ def peak_bytes(run: Served) -> int:
     """The most memory that its shard had."""
     (shard,) = [one["pid"] for one in run.get("/api/health")["shards"]]
     assert shard in processes_of(run.process.pid)
-    text = Path(f"/proc/{shard}/status").read_text()
-    return int(text.partition("VmHWM:")[2].split()[0]) << 10
+    return peak_bytes_of(shard)
 
 
 @pytest.fixture(scope="module")

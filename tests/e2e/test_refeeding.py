@@ -10,11 +10,9 @@ import pytest
 
 from tests import builders as b
 from tests.api_fakes import until
-from tests.e2e import traffic
-from tests.e2e.run import RUN_SECONDS, Row, Served, events_of, served
-from tests.e2e.test_faults import pid_of
-from tests.e2e.test_restarts import PACKETS, PER_STREAM, SMALL, STREAMS, accounted
-from tests.e2e.test_restarts import frames as restless_frames
+from tests.e2e import steady, traffic
+from tests.e2e.run import RUN_SECONDS, Row, Served, events_of, pid_of, served
+from tests.e2e.steady import PACKETS, PER_STREAM, SMALL, STREAMS, accounted
 from tests.ring_site import kept
 
 pytestmark = pytest.mark.e2e
@@ -114,10 +112,8 @@ def test_in_the_middle_of_a_run_streams_go_on(tmp_path: Path, inline: bool) -> N
 
 def test_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
     """Every stream is whole in the end, and every packet accounted for once."""
-    times = (traffic.START_NS + i * traffic.STEP_NS for i in range(PACKETS))
-    (tmp_path / "restless.pcap").write_bytes(
-        b.pcap_bytes(zip(times, restless_frames(), strict=True), nanos=True)
-    )
+    packets = steady.timed(steady.frames())
+    (tmp_path / "restless.pcap").write_bytes(b.pcap_bytes(packets, nanos=True))
     where = ("--pcap", "restless.pcap", "--workers", "2", "--packet-ring", "ring", *RING)
     with served(*where, "--output", "out.jsonl", folder=tmp_path, env=SMALL) as run:
         health = run.wait_for(lambda health: health["totals"]["packets"] > 0)
@@ -141,9 +137,7 @@ def test_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
 
 
 def test_a_capture_that_is_killed_keeps_no_packet_twice(tmp_path: Path) -> None:
-    packets = [
-        (traffic.START_NS + i * traffic.STEP_NS, frame) for i, frame in enumerate(restless_frames())
-    ]
+    packets = steady.timed(steady.frames())
     (tmp_path / "restless.pcap").write_bytes(b.pcap_bytes(packets, nanos=True))
     where = ("--pcap", "restless.pcap", "--workers", "2", "--packet-ring", "ring", *RING)
     with served(*where, "--output", "out.jsonl", folder=tmp_path, env=SMALL) as run:

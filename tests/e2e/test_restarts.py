@@ -15,63 +15,19 @@ import pytest
 from shared.remote import Remote
 from tests import builders as b
 from tests.coordinator_site import eventually
-from tests.e2e.run import COMMAND, Row, Served, environ, events_of, served
-from tests.e2e.test_faults import Trickle, pid_of
-from tests.e2e.traffic import START_NS, STEP_NS
+from tests.e2e.run import COMMAND, Row, Served, environ, events_of, pid_of, served, total
+from tests.e2e.steady import PACKETS, PER_STREAM, SMALL, STREAMS, accounted, held, life_of
+from tests.e2e.test_faults import Trickle
 
 pytestmark = pytest.mark.e2e
 
-STREAMS, PER_STREAM = 300, 40
-PACKETS = STREAMS * PER_STREAM
 TOLD_S = 2.0  # until health says what happened
-SMALL = {"FLOWMATE_BATCH_SIZE": "64", "FLOWMATE_WORKER_QUEUE_DEPTH": "128"}
-
-
-def frames() -> list[bytes]:
-    """TCP data in order, all connections in turn."""
-    return [
-        b.tcp4(
-            f"10.0.{stream >> 8}.{stream & 255}", 1024 + stream, "10.9.9.9", 80,
-            b"%04d %04d" % (stream, number), seq=1 + 9 * number,
-        )
-        for number in range(PER_STREAM)
-        for stream in range(STREAMS)
-    ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def restless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A capture of known traffic."""
-    path = tmp_path_factory.mktemp("restless") / "restless.pcap"
-    path.write_bytes(b.pcap_bytes([(START_NS + i * STEP_NS, f) for i, f in enumerate(frames())]))
-    return path
-
-
-def total(health: Row, name: str) -> int:
-    return sum(int(shard["stats"].get(name, 0)) for shard in health["shards"])
-
-
-def accounted(health: Row) -> int:
-    """Packets that were analysed or counted as lost, each once."""
-    lost = total(health, "packets_lost") - total(health, "packets_repeated")
-    return total(health, "packets") + lost
-
-
-def life_of(health: Row, service: str) -> Row:
-    return next((each for each in health["services"] if each["service"] == service), {})
 
 
 def killed(run: Served, service: str) -> float:
     """Kill it; returns when."""
     os.kill(pid_of(run, service), signal.SIGKILL)
     return time.monotonic()
-
-
-def held(run: Served) -> int:
-    """Stop the shard, so that capture waits for it in the middle of its input; its pid."""
-    shard = pid_of(run, "shard")
-    os.kill(shard, signal.SIGSTOP)
-    return shard
 
 
 @pytest.fixture

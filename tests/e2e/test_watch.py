@@ -17,24 +17,12 @@ import pytest
 
 from tests.conftest import ROOT, clean_environ
 from tests.coordinator_site import eventually
-from tests.e2e.run import Row, Served, events_of, flowmate, free_port, served
-from tests.e2e.test_faults import pid_of
+from tests.e2e.run import Row, Served, events_of, flowmate, free_port, pid_of, served, total
+from tests.e2e.steady import PACKETS, PER_STREAM, SMALL, STREAMS, accounted, held, life_of
 from tests.e2e.test_reading import octets_of
-from tests.e2e.test_restarts import (
-    PACKETS,
-    PER_STREAM,
-    SMALL,
-    STREAMS,
-    accounted,
-    held,
-    life_of,
-    restless,
-    total,
-)
 from tests.rotating_writer import parts_of
 
 pytestmark = pytest.mark.e2e
-__all__ = ["restless"]  # a fixture of another file
 
 
 class Truth:

@@ -12,6 +12,7 @@ from shared.columns import RESPONSE
 from shared.settings import Settings
 from tests import bombs
 from tests.api_site import Site, Streamed, site
+from tests.conftest import peak_bytes_of
 from tests.integration.test_api import Api, serving
 
 pytestmark = pytest.mark.integration
@@ -49,21 +50,17 @@ def api(run_dir: str) -> Iterator[Api]:
 @contextmanager
 def bounded(api: Api) -> Iterator[None]:
     """What happens meanwhile costs the server no more than a bound."""
-    stat, status = (Path(f"/proc/{api.process.pid}/{name}") for name in ("stat", "status"))
+    stat = Path(f"/proc/{api.process.pid}/stat")
     tick = os.sysconf("SC_CLK_TCK")
 
     def cpu_s() -> float:
         fields = stat.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / tick
 
-    def peak_bytes() -> int:
-        line = next(one for one in status.read_text().splitlines() if one.startswith("VmHWM"))
-        return int(line.split()[1]) << 10
-
-    before, peak = cpu_s(), peak_bytes()
+    before, peak = cpu_s(), peak_bytes_of(api.process.pid)
     yield
     assert cpu_s() - before < CPU_S
-    assert peak_bytes() - peak < GROWTH_BYTES
+    assert peak_bytes_of(api.process.pid) - peak < GROWTH_BYTES
 
 
 def answer(one: Site, coding: str, body: bytes, framing: int) -> Streamed:
