@@ -17,7 +17,7 @@ PAUSE_S = (0.1, 1.2)
 HELD_S = (0.05, 1.5)
 SLOW_TURNS, SLOW_S = 20, 0.04
 FULL_S = (0.1, 0.8)
-NEARLY_S = 5.0  # until a successor is there and all that is known was noted
+NOTED_S, HEARD_S = 0.5, 5.0  # for the coordinator's note; for a new one to hear all shards
 
 
 @contextmanager
@@ -41,7 +41,7 @@ class Trouble:
     ) -> None:
         self.rng, self.run, self.killable, self.disk = rng, run, killable, disk
         self.done: list[str] = []
-        self.double_fault = False  # a shard and the coordinator died at nearly the same time
+        self.double_fault = False  # what a shard told went down with it and the coordinator
         self._kills = {service: deque[float]() for service in killable}
 
     def next(self) -> None:
@@ -65,12 +65,18 @@ class Trouble:
         if not pid or len(kills) >= KILLS_A_MINUTE:
             return f"spared {service}"
         kills.append(now)
-        other = {"shard": "coordinator", "coordinator": "shard"}.get(service, service)
-        last = self._kills.get(other, ())
-        self.double_fault |= other != service and any(at > now - NEARLY_S for at in last)
+        self.double_fault |= self._is_double_fault(service, now)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         return f"killed {service}"
+
+    def _is_double_fault(self, service: str, now: float) -> bool:
+        """A shard dies before the coordinator noted what it told, or the next one has heard it."""
+        first, within_s = {
+            "shard": ("coordinator", HEARD_S),
+            "coordinator": ("shard", NOTED_S),
+        }.get(service, ("", 0.0))
+        return any(at > now - within_s for at in self._kills.get(first, ()))
 
     def _hold(self) -> str:
         service, pid = self._choose(("capture", "shard", "coordinator", "api"))
