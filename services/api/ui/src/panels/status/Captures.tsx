@@ -6,6 +6,7 @@ import { formatBytes, formatCount } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
 import { sentenceOf } from "../../notices/NoticeProvider";
 import { formatShare, type SourceHealth } from "../../status/health";
+import { NameCell } from "../NameCell";
 import { ShareBar } from "../ShareBar";
 import { uploads, useUploads, type Upload } from "./uploads";
 
@@ -51,9 +52,7 @@ function UploadRow({ upload, source }: { upload: Upload; source: SourceHealth | 
   const underWay = state === "waiting" || state === "sending";
   return (
     <tr>
-      <td className="long" title={visibleLine(file.name)}>
-        <bdi>{visibleLine(file.name)}</bdi>
-      </td>
+      <NameCell name={file.name} />
       <td className="number">{formatBytes(file.size)}</td>
       <td>
         {state === "sending" && <ShareBar share={share} />}

@@ -1,9 +1,10 @@
 /** Captures of watched folders, and those that were uploaded: each with how far it is read. */
 
-import { formatBytes, formatCount } from "../../format/numbers";
+import { formatCount } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
-import { formatShare, shareOf, type Ledger, type LedgerFile } from "../../status/health";
-import { ShareBar } from "../ShareBar";
+import type { Ledger, LedgerFile } from "../../status/health";
+import { NameCell } from "../NameCell";
+import { ReadCell } from "../ReadCell";
 
 export function Files({ ledger: { files, older } }: { ledger: Ledger }) {
   const { files: others, packets, damaged } = { files: 0, packets: 0, damaged: 0, ...older };
@@ -44,29 +45,17 @@ export function Files({ ledger: { files, older } }: { ledger: Ledger }) {
 
 function FileRow({ file }: { file: LedgerFile }) {
   const { name, source, state, reason, size, offset, packets, damaged } = file;
-  const share = shareOf(offset, size);
   const bad = state === "rejected" || (state === "gone" && offset < size);
   return (
     <tr>
-      <td className="long" title={visibleLine(name)}>
-        <bdi>{visibleLine(name)}</bdi>
-      </td>
-      <td className="long" title={visibleLine(source)}>
-        <bdi>{visibleLine(source)}</bdi>
-      </td>
+      <NameCell name={name} />
+      <NameCell name={source} />
       <td className={bad ? "warning long" : "long"} title={visibleLine(reason)}>
         {bad && "⚠ "}
         {state}
         {reason !== "" && `: ${visibleLine(reason)}`}
       </td>
-      <td>
-        {share !== null && (
-          <>
-            <ShareBar share={share} />
-            {`${formatShare(share)} of ${formatBytes(size)}`}
-          </>
-        )}
-      </td>
+      <ReadCell position={offset} size={size} />
       <td className="number">{formatCount(packets)}</td>
       <td className={damaged > 0 ? "number warning" : "number muted"}>
         {damaged > 0 ? `⚠ ${formatCount(damaged)}` : "0"}

@@ -2,8 +2,9 @@
 
 import { formatBytes, formatCount, formatTime } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
-import { droppedBy, formatShare, shareOf, type SourceHealth } from "../../status/health";
-import { ShareBar } from "../ShareBar";
+import { droppedBy, type SourceHealth } from "../../status/health";
+import { NameCell } from "../NameCell";
+import { ReadCell } from "../ReadCell";
 
 export function Sources({ sources }: { sources: readonly SourceHealth[] }) {
   return (
@@ -47,27 +48,17 @@ export function Sources({ sources }: { sources: readonly SourceHealth[] }) {
 function SourceRow({ source }: { source: SourceHealth }) {
   const { name, kind, status, packets, bytes, damaged, trouble } = source;
   const dropped = droppedBy(source);
-  const share = shareOf(source.position, source.size);
   const problems = problemsOf(source);
   return (
     <tr>
-      <td className="long" title={visibleLine(name)}>
-        <bdi>{visibleLine(name)}</bdi>
-      </td>
+      <NameCell name={name} />
       <td>{kind}</td>
       <td className={status === "failed" ? "warning" : ""}>
         {status === "failed" && "⚠ "}
         {status}
         {trouble && <span className="warning">: {visibleLine(trouble)}</span>}
       </td>
-      <td>
-        {share !== null && (
-          <>
-            <ShareBar share={share} />
-            {`${formatShare(share)} of ${formatBytes(source.size)}`}
-          </>
-        )}
-      </td>
+      <ReadCell position={source.position} size={source.size} />
       <td className="number">{formatCount(packets)}</td>
       <td className="number">{formatBytes(bytes)}</td>
       <td className={dropped > 0 ? "number warning" : "number muted"}>
