@@ -74,7 +74,7 @@ class Capture:
         self.filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
         self.reports = open_socket(self.context, zmq.PUSH, 16)
         self.reports.connect(self.bus.reports)
-        self.router = Router([], lambda: stop.requested)
+        self.router = Router([], self._is_stopped)
         self.ring = open_ring(settings)
         self.pump = Pump(self.router, self.ring)
         self.refeeding = Refeeding(self.ring, self.router)
@@ -182,7 +182,7 @@ class Capture:
 
     def _go_on(self) -> None:
         """Have the coordinator know that the end was not the last one, before packets come."""
-        self.router.should_stop = lambda: self.stop.requested
+        self.router.should_stop = self._is_stopped
         self.ended = False
         deadline = time.monotonic() + SETTLE_S
         while not self.stop.requested and time.monotonic() < deadline:
@@ -288,7 +288,7 @@ class Capture:
                     ring=self.ring is not None,
                 )
             )
-        self.router = Router(lanes, lambda: self.stop.requested, seen)
+        self.router = Router(lanes, self._is_stopped, seen)
         self.pump.sink = self.refeeding.router = self.router
         return True
 
@@ -328,6 +328,12 @@ class Capture:
             self.ring.close()
         self.reports.close(linger=2000)
         self.context.destroy(linger=2000)
+
+    def _is_stopped(self) -> bool:
+        """Asked while a shard is full: whoever waits for it says that it is alive."""
+        if time.monotonic() - self.reported > REPORT_S:
+            self._report("report")
+        return self.stop.requested
 
     def _is_out_of_patience(self) -> bool:
         """Whether a signal asked for the end and SETTLE_S have gone: a shard may be gone too."""

@@ -33,6 +33,7 @@ class Pump:
         self.packets = 0
         self.bytes = 0
         self._rows = np.zeros(0, PACKET)
+        self._stats: dict[str, int] | None = None  # what is told while nothing is counted
 
     def take(self, batch: Batch) -> None:
         """Decode one batch and send it on."""
@@ -59,12 +60,16 @@ class Pump:
         """What is taken inside was counted before."""
         counts, packets, octets = self.counts.copy(), self.packets, self.bytes
         fragments = replace(self.reassembler.counters)
+        self._stats = self.stats()
         yield
         self.counts[:], self.packets, self.bytes = counts, packets, octets
         self.reassembler.counters = fragments
+        self._stats = None
 
     def stats(self) -> dict[str, int]:
         """Totals by their metric names."""
+        if self._stats is not None:
+            return self._stats
         decoded = {
             f"decode_{name}": int(n) for name, n in zip(DECODE_STATUSES, self.counts, strict=True)
         }

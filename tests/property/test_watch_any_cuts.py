@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, note
+from hypothesis import example, given, note
 from hypothesis import strategies as st
 
 from shared.schema import FileReport
@@ -89,6 +89,11 @@ class Folder:
     rotations(),
     st.lists(st.integers(0, 10_000), max_size=8),
     st.lists(st.sampled_from([NOTHING, LOOK, RENAME, RESTART, BRING_AGAIN, KILL]), min_size=1),
+)
+@example(  # a capture whose first inode has become that of another one, which was killed at that
+    [("big-endian pcap", first, count) for first, count in ((0, 1), (1, 1), (2, 58))],
+    [1, 2, 3],
+    [NOTHING, BRING_AGAIN, NOTHING, KILL],
 )
 def test_any_cuts(files: list[tuple[str, int, int]], cuts: list[int], acts: list[int]) -> None:
     note(f"{files} {cuts} {acts}")

@@ -44,7 +44,8 @@ class Catalogue:
 
     def add(self, entry: Entry) -> None:
         self.entries[entry.id] = entry
-        self._by_inode[entry.device, entry.inode] = entry
+        if entry.state != "gone" or entry.place.packets:  # else its inode may be any file's by now
+            self._by_inode[entry.device, entry.inode] = entry
 
     def rename(self, entry: Entry, key: str) -> bool:
         """Give it another id; False if that is taken."""
@@ -54,6 +55,23 @@ class Catalogue:
         entry.id = key
         self.entries[key] = entry
         return True
+
+    def found_again(self, entry: Entry, key: str) -> Entry | None:
+        """The capture of this id, if it is not there any more and `entry` begins as it does."""
+        known = self.entries.get(key)
+        if known is None or known is entry or known.is_here or entry.size < known.offset:
+            return None
+        return None if begins_so(entry.head, known.head) is False else known
+
+    def take_over(self, entry: Entry, known: Entry) -> None:
+        """The file of `entry` is that of `known` from now on."""
+        self._let_go(known)
+        del self.entries[entry.id]
+        known.device, known.inode, known.name = entry.device, entry.inode, entry.name
+        known.size, known.changed_ns, known.is_here = entry.size, entry.changed_ns, True
+        known.peeked_size, known.grown_at = entry.peeked_size, entry.grown_at
+        known.state, known.reason = "reading" if known.unread else "done", known.fault
+        self.add(known)
 
     def update(self, found: Iterable[Found], now: float, now_us: int) -> Changes:
         """Compare with what was there before. now: monotonic seconds; now_us: wall clock."""

@@ -272,15 +272,21 @@ class WatchedFolder:
                 self._set(entry, "waiting", f"waits for {peeked.wants or 'its first packet'}")
             else:
                 entry.time_ns = peeked.first_ns
-                self._name(entry, peeked.id)
-                heapq.heappush(self._ready, turn_of(entry))
+                heapq.heappush(self._ready, turn_of(self._name(entry, peeked.id)))
 
-    def _name(self, entry: Entry, key: str) -> None:
-        """Give it the id that it has for everybody, by which shards may have seen it."""
+    def _name(self, entry: Entry, key: str) -> Entry:
+        """Give it the id that it has for everybody, by which shards may have seen it. Returns what
+        is to be read: where a capture of that id is gone, that one, which was brought again."""
         before = entry.id
-        if self._catalogue.rename(entry, key):
-            self._ledger.forget(before)
-            self._tell(entry)
+        if (known := self._catalogue.found_again(entry, key)) is not None:
+            self._opener.close(known)
+            self._catalogue.take_over(entry, known)
+            entry = known
+        elif not self._catalogue.rename(entry, key):
+            return entry
+        self._ledger.forget(before)
+        self._tell(entry)
+        return entry
 
     # --------------------------------------------------------------------------- reading
     def _read(self, entry: Entry, now: float) -> Batch:
