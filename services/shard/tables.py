@@ -1,8 +1,5 @@
 """The shard's memory, all of it allocated at the start: flow table, content rings, scratch."""
 
-import mmap
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +21,7 @@ from shared.columns import (
     PREVIEW,
     PREVIEW_BYTES,
 )
+from shared.memory import Filling, Pages, rows_of, zeros
 from shared.settings import Settings
 
 FIRST_BYTES = 65536  # of each direction: kept in a ring of their own, away from elephants
@@ -37,21 +35,6 @@ QUIET_NS = 1_000_000_000
 TEXT_OF_MESSAGE = 96  # bytes of the text ring for each message of the ring
 FINISHED_MAX = 65536  # messages of one batch that are told
 TOLD_AT_ONCE = 8192
-
-
-def zeros(nbytes: int) -> NDArray[np.uint8]:
-    """Zeroed bytes from fresh pages.
-
-    Private ones: the first touch of one takes 2.0 µs rather than the 3.0 of memory that could be
-    shared, as Python maps it. Not huge ones: where a machine's host takes back what is free, a
-    shard needs 2.3 s for 6.6 M packets with them and 1.9 without, though a tenth less in itself.
-    """
-    memory = mmap.mmap(-1, max(nbytes, mmap.PAGESIZE), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return np.frombuffer(memory, np.uint8)[:nbytes]
-
-
-def rows_of(dtype: np.dtype[Any], count: int) -> NDArray[np.void]:
-    return zeros(dtype.itemsize * count).view(dtype)
 
 
 class Tables:
@@ -87,9 +70,11 @@ class Tables:
         self.port_service = port_services()
         self._allocate_messages(settings, shards)
         self.ring_bytes = self.budget if self.retains else PASSING_BYTES
-        self.ring8 = zeros(self.ring_bytes)
-        self.ring64 = self.ring8.view(np.uint64)
+        ring = Pages(self.ring_bytes)
+        self.ring8, self.ring64 = ring.bytes, ring.bytes.view(np.uint64)
         self.config = self._config(settings, slots)
+        first = int(self.config[s.RING_0])
+        self._rings = Filling(ring, 0, first), Filling(ring, first)
         self.columns = s.ShardColumns(*(getattr(self, name) for name in s.ShardColumns._fields))
 
     def _allocate_messages(self, settings: Settings, shards: int) -> None:
@@ -133,6 +118,12 @@ class Tables:
         config[s.MAX_HEADER] = settings.max_http1_header_bytes
         config[s.MAX_IN_GROUP] = settings.max_parser_messages_per_chunk
         return config
+
+    def expect(self, octets: int, groups: int) -> None:
+        """So much payload, in so many groups, is going to be appended to the content rings."""
+        need = octets + groups * (HEADER + 8)
+        for ring, head in zip(self._rings, (s.HEAD_0, s.HEAD_1), strict=True):
+            ring.reach(int(self.state[head]) + need)
 
     def used_content(self) -> int:
         """Bytes of the rings that hold content, headers included."""

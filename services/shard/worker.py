@@ -108,6 +108,7 @@ class Worker:
         t = self.tables
         count = int(t.state[s.GROUPS])
         if count:
+            t.expect(payload.size, count)
             store_groups(t.columns, payload)
             inspect_groups(t.columns)
             if t.parses:
