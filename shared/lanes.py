@@ -202,8 +202,6 @@ class LaneSender:
     ) -> bool:
         """Hand slot `index` to the shard. False when its queue stayed full: try again. upto: the
         input it is of, and the number in it up to which the shard has everything then."""
-        if not self.socket.poll(timeout_ms, zmq.POLLOUT):
-            return False
         slot = self.slots[index]
         header = BatchHeader(
             kind="packets",
@@ -235,6 +233,7 @@ class LaneSender:
                 waiting = sum(packets for _, packets in self._sent)
                 self.peak_rows = max(self.peak_rows, waiting)
         except zmq.Again:
+            self.socket.poll(timeout_ms, zmq.POLLOUT)
             return False
         self.seq += 1
         self.rows_sent += 0 if self.refed else rows
