@@ -52,6 +52,7 @@ class Worker:
         t = self.tables
         self.now_ns = now_ns
         self.patterns.leisure.begin()
+        t.expect(payload.size, packets.size)
         at = 0
         while at < packets.size:
             at = track(t.columns, packets, at, payload)
@@ -108,7 +109,6 @@ class Worker:
         t = self.tables
         count = int(t.state[s.GROUPS])
         if count:
-            t.expect(payload.size, count)
             store_groups(t.columns, payload)
             inspect_groups(t.columns)
             if t.parses:
