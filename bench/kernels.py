@@ -132,7 +132,6 @@ class Chain:
         self.settings, self.clock = settings, Clock()
         self.packets = self.bytes = self.events = self.lines_bytes = 0
         self.wall_ns = 0
-        self.worker = Worker(Tables(settings, 1), 0, self._tell)
         self.inventory = Inventory(settings.max_streams)
         self.lines = zeros(BUFFER_BYTES)
         self.format = self.clock.timed("format_events", format_events)
@@ -158,6 +157,7 @@ class Chain:
     def run(self, capture: str, most: int) -> None:
         modules = worker_module, analyze_module, inventory_kernels, preview_kernels
         with watched(self.clock, *modules):
+            self.worker = Worker(Tables(self.settings, 1), 0, self._tell)
             began = time.thread_time_ns()
             self._run(capture, most)
             self.wall_ns = time.thread_time_ns() - began
