@@ -1,6 +1,5 @@
 """A run as on several machines, all of them this one: each service alone, over TCP, with keys."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -64,14 +63,13 @@ class Cluster:
         return self.log(name).read_text(errors="replace")
 
     def kill(self, name: str) -> None:
-        self.processes[name].kill()
-        self.processes[name].wait(STOP_SECONDS)
+        process = self.processes[name]
+        process.kill()
+        process.wait(STOP_SECONDS)
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):
+                process.stdin.close()
 
     def close(self) -> None:
-        for process in self.processes.values():
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, 9)
-            process.wait(STOP_SECONDS)
-            if process.stdin is not None:
-                with suppress(BrokenPipeError):
-                    process.stdin.close()
+        for name in self.processes:
+            self.kill(name)
