@@ -34,6 +34,7 @@ from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.sources import NOTHING_TO_READ, has_input
 from shared.tcp_bus import bus_of
+from shared.unanswered import Unanswered
 from shared.uploads import takes_uploads
 from shared.wire import open_socket
 
@@ -242,12 +243,14 @@ class Capture:
     # --------------------------------------------------------------------------- others
     def _ask_what_was(self) -> bool:
         """What a capture before this one reported. False when told to stop before."""
+        unanswered = Unanswered(self.log, self.bus.requests)
         while not self.stop.requested:
             try:
                 reply, _ = self.bus.ask(
                     self.context, self.bus.requests, "health", None, TOPOLOGY_MS
                 )
             except TimeoutError:
+                unanswered.again()
                 continue
             self.resumption = Resumption(self.sources, reply.result["sources"])
             return True

@@ -28,6 +28,7 @@ from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, Schema
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.tcp_bus import bus_of
+from shared.unanswered import Unanswered
 from shared.uploads import takes_uploads
 from shared.wire import open_socket
 
@@ -78,11 +79,12 @@ class Shard:
 
         A number that is taken may be free soon: its holder was killed a moment ago.
         """
-        waits = False
+        waits, unanswered = False, Unanswered(self.log, self.bus.requests)
         while not self.stop.requested:
             self._ask("register", self._identity(self.settings.shard_index))
             reply = self._reply() if self.control.poll(int(REGISTER_RETRY_S * 1000)) else None
             if reply is None:
+                unanswered.again()
                 continue
             answer, _ = reply
             if answer.error is None:

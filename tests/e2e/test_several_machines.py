@@ -18,7 +18,7 @@ from shared.wire import open_socket
 from tests import builders as b
 from tests.cluster import Cluster
 from tests.coordinator_site import eventually
-from tests.e2e.run import Row, Served, events_of, free_port, total
+from tests.e2e.run import COMMAND, Row, Served, events_of, free_port, total
 from tests.e2e.steady import PACKETS, PER_STREAM, STREAMS, accounted
 from tests.e2e.test_faults import Trickle
 from tests.e2e.test_streams import last_words
@@ -102,6 +102,17 @@ def test_the_streams_are_those_of_a_local_run(
     health = site.run.get("/api/health")
     assert health["status"] == "ok"
     assert accounted(health) == total(health, "packets") > 0
+
+
+@pytest.mark.parametrize("service", EVERY)
+def test_the_check_of_a_container_says_that_it_works(site: Site, service: str) -> None:
+    listen = f"127.0.0.1:{site.run.port}"
+    done = subprocess.run(
+        [COMMAND, "healthcheck", service],
+        env=site.cluster.environ("check", api_listen=listen),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_queue_of_packets_is_bounded_and_told(site: Site) -> None:
