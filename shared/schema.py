@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgpack
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 Count = Annotated[int, Field(ge=0)]
 Model = TypeVar("Model", bound="Message")
