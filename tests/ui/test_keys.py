@@ -116,7 +116,7 @@ EXPECTED: dict[str, Check] = {
     "stream.hideRule": opens("Hide every stream of"),
     "stream.comment": focused("[data-field=comment]"),
     "stream.tag": focused("[data-field=tag]"),
-    "stream.download": opens("packets made of it"),
+    "stream.download": opens("packets made of what was said"),
     "look.mode": view("mode", "hex"),
     "look.decoder": view_set("decoder"),
     "look.raw": view_set("decoder"),
