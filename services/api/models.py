@@ -114,7 +114,7 @@ class Stream(Body):
     pattern_ids: list[int]
     message_count: Count
     summary: str = Field(
-        description="first request line, what DNS asks for, or the first 80 printable bytes"
+        description="first request line, whom DNS or TLS asks for, or the first 80 printable bytes"
     )
     favorite: bool
     hidden: bool

@@ -8,14 +8,14 @@ preview for each direction of each row; and extras, fields that only few rows ha
 import codecs
 import re
 from binascii import b2a_base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.api.protocols.dns import headline
+from services.api.protocols import dns, tls_client
 from shared.columns import (
     CONTENT_KINDS,
     EVENT,
@@ -45,7 +45,8 @@ REQUEST_LINE = re.compile(r"[!#$%&'*+.^_`|~\w-]+ \S+ HTTP/\d\.\d|[A-Z]+ /\S*")
 CONTROLS = bytes(i for i in range(32) if not 9 <= i <= 13 and i != 27) + b"\x7f"
 UNPRINTABLE = bytes(i for i in range(256) if not 32 <= i < 127)
 CONFIDENCE = {SERVICE_BY_NONE: "none", SERVICE_BY_PORT: "low", SERVICE_BY_PAYLOAD: "high"}
-NAMED = [SERVICES.index(name) for name in ("dns", "mdns")]
+DNS = [SERVICES.index(name) for name in ("dns", "mdns")]
+TLS = [SERVICES.index(name) for name in ("tls", "https")]
 DIRECTION_COUNTS = ("packets", "bytes", "payload_bytes", "stream_bytes", "gaps", "gap_bytes")
 TOTALS = (*DIRECTION_COUNTS, "conflicts")
 # fields that most rows have nothing in
@@ -206,16 +207,18 @@ def _summaries(
     events: NDArray[np.void], clients: list[int], previews: list[list[Preview]]
 ) -> list[str]:
     found = list(map(_summary, clients, *previews))
-    named = np.isin(events["service"], NAMED)
-    for at in np.flatnonzero(named).tolist():
+    for at in np.flatnonzero(np.isin(events["service"], DNS)).tolist():
         prefix = 2 if events["proto"][at] == TCP else 0  # the message's length, RFC 1035 §4.2.2
         asked, answered = (previews[clients[at] ^ i][at][0][prefix:] for i in (0, 1))
-        found[at] = _headline(asked) or _headline(answered) or found[at]
+        # of names as they are sent the dots do not print
+        found[at] = _named(dns.headline, asked) or _named(dns.headline, answered) or found[at]
+    for at in np.flatnonzero(np.isin(events["service"], TLS)).tolist():
+        found[at] = _named(tls_client.headline, previews[clients[at]][at][0]) or found[at]
     return found
 
 
-def _headline(octets: bytes) -> str:
-    """What is asked for, by name: of names as they are sent the dots do not print."""
+def _named(headline: Callable[[bytes], str], octets: bytes) -> str:
+    """Who or what is asked for; "" where these first octets do not say."""
     try:
         return headline(octets)[:SUMMARY_BYTES]
     except ValueError:

@@ -27,6 +27,7 @@ from shared.columns import (
 )
 from shared.schema import SchemaError
 from tests.api_fakes import event
+from tests.tls_octets import named_hello
 
 HTTP = SERVICES.index("http")
 
@@ -145,6 +146,7 @@ def test_service_says_how_it_was_told(
 
 
 QUERY = b"\x12\x34\x01\0\0\1\0\0\0\0\0\0\4flag\3lan\0\0\1\0\1"
+HELLO, HTTPS = named_hello(b"login.example"), SERVICES.index("https")
 TOLD = b"\0\0\x84\0\0\0\0\1\0\0\0\0\5_http\5local\0\0\x0c\0\1"  # mDNS: no question
 
 
@@ -159,6 +161,14 @@ TOLD = b"\0\0\x84\0\0\0\0\1\0\0\0\0\5_http\5local\0\0\x0c\0\1"  # mDNS: no quest
         ({}, (QUERY[:20], b""), "4flagla"),  # broken off within the name
         ({}, (QUERY[:4] + bytes(8) + QUERY[12:], b""), "4flaglan"),  # names nothing
         ({"service": 0}, (QUERY, b""), "4flaglan"),
+        ({"service": HTTPS, "proto": TCP}, (HELLO, b""), "ClientHello login.example"),
+        (
+            {"service": HTTPS, "proto": TCP, "client": 1},
+            (b"\x16", HELLO),
+            "ClientHello login.example",
+        ),
+        ({"service": HTTPS, "proto": TCP}, (HELLO[:-1], b""), summarise(HELLO[:-1], None)),
+        ({"service": HTTPS, "proto": TCP}, (b"\x16\3\1ab", b""), "ab"),
     ],
 )
 def test_names_are_read(

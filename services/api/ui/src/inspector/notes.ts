@@ -18,10 +18,11 @@ interface Kept {
   evicted_bytes?: number;
 }
 
-export function notesOf(row: Row): Note[] {
+/** running: packets may still come. */
+export function notesOf(row: Row, running: boolean): Note[] {
   const notes: Note[] = [];
   const trouble = (text: string) => notes.push({ text, trouble: true });
-  if (row.status === "open" || row.status === "closing")
+  if (running && (row.status === "open" || row.status === "closing"))
     notes.push({ text: "still growing", trouble: false });
   const silent = silentSide(row);
   if (silent !== null) trouble(`one-sided: nothing of the ${silent} was seen`);
