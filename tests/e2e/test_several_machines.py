@@ -17,7 +17,7 @@ from shared.tcp_bus import TcpBus
 from shared.wire import open_socket
 from tests import builders as b
 from tests.cluster import Cluster
-from tests.coordinator_site import eventually
+from tests.waiting import eventually
 from tests.e2e.run import COMMAND, Row, Served, events_of, free_port, total
 from tests.e2e.steady import PACKETS, PER_STREAM, STREAMS, accounted
 from tests.e2e.test_faults import Trickle
