@@ -28,6 +28,7 @@ import services.coordinator.kernels.previews as preview_kernels
 import services.shard.analyze as analyze_module
 import services.shard.worker as worker_module
 from bench.twins import PAIRS, Sample
+from services.capture.__main__ import SLOT_BYTES
 from services.capture.capture_file import open_captures
 from services.capture.fragments import Reassembler, reassemble
 from services.capture.kernels.route import gather
@@ -43,7 +44,6 @@ from shared.kernels.headers import decode
 from shared.memory import zeros
 from shared.settings import Settings
 
-SLOT_BYTES = 1 << 20
 ENDLESS = 1 << 62
 
 

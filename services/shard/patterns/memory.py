@@ -20,7 +20,7 @@ from shared.columns import (
 )
 from shared.memory import rows_of, zeros
 
-BUFFER_BYTES = 8 << 20  # a batch has up to 1 MiB of payload, and may release held data
+BUFFER_BYTES = 8 << 20  # a batch has up to 2 MiB of payload, and may release held data
 PIECES = 1 << 18
 LISTED = 1 << 16  # extents of one direction; of more only the newest are looked through
 CANDIDATES = 1 << 17
