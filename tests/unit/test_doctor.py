@@ -21,7 +21,7 @@ from shared.tcp_bus import TcpBus
 from shared.wire import open_socket, pack_reply
 from tests.cluster import Cluster
 from tests.conftest import clean_environ
-from tests.coordinator_site import eventually
+from tests.waiting import eventually
 
 PR_CAPBSET_DROP, CAP_NET_RAW = 24, 13
 

@@ -17,7 +17,7 @@ from shared.tcp_bus import TcpBus, bus_of
 from shared.wire import Bus, open_socket
 from tests.cluster import free_ports
 from tests.conftest import Flowmate
-from tests.coordinator_site import eventually
+from tests.waiting import eventually
 
 SILENCE_MS = 500
 Context = zmq.Context[zmq.Socket[bytes]]
