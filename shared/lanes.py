@@ -203,8 +203,6 @@ class LaneSender:
     ) -> bool:
         """Hand slot `index` to the shard. False when its queue stayed full: try again. upto: the
         input it is of, and the number in it up to which the shard has everything then."""
-        if not self.socket.poll(timeout_ms, zmq.POLLOUT):
-            return False
         slot = self.slots[index]
         header = BatchHeader(
             kind="packets",
@@ -232,6 +230,7 @@ class LaneSender:
             else:
                 self.socket.send(header, zmq.NOBLOCK)
         except zmq.Again:
+            self.socket.poll(timeout_ms, zmq.POLLOUT)
             return False
         self._sent.append((index, rows))
         waiting = sum(packets for _, packets in self._sent)

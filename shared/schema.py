@@ -28,7 +28,15 @@ class Message(BaseModel):
     v: int = SCHEMA_VERSION
 
     def pack(self) -> bytes:
-        return bytes(msgpack.packb(self.model_dump(), use_bin_type=True))
+        # the fields as they are: a copy of them, `model_dump`, takes as long as all the rest
+        return bytes(msgpack.packb(self.__dict__, default=fields_of, use_bin_type=True))
+
+
+def fields_of(part: object) -> dict[str, Any]:
+    """Of a message inside another one, to be packed."""
+    if isinstance(part, Message):
+        return part.__dict__
+    raise TypeError(f"{type(part).__name__} has no place in a message")
 
 
 def unpack(kind: type[Model], frame: bytes | memoryview, edge: str) -> Model:

@@ -22,10 +22,13 @@ from services.coordinator.kernels.text_search import SLACK
 from services.coordinator.matches import Matches
 from shared.columns import EVENT, EVENT_CLOSE, PREVIEW_BYTES, VIEW
 from shared.errors import UserError
+from shared.memory import Filling, Pages, zeros
 
 ROWS_MAX = 1 << 26  # rows a shard's flow table can have
 STREAMS_MAX = 1 << 31  # slots that 32 bits can name, with room
 MATCHES_MAX = 1_000_000  # pairs of stream and pattern, when nothing else is said
+AHEAD = 512  # streams of a message that pages are had for; others come as they are touched
+PREVIEWS = 2 * PREVIEW_BYTES  # of a stream
 NO_PIECES = np.empty(0, np.uint8)
 
 
@@ -54,25 +57,32 @@ class Inventory:
         self.capacity = max_streams
         index_size = 1 << (2 * max_streams - 1).bit_length()
         try:
-            self._planes = np.zeros(k.KEPT_WORDS * max_streams, np.uint64)
-            self.number = np.zeros(max_streams, np.uint64)
-            self.marks = np.zeros(max_streams, np.uint8)
-            self.preview_len = np.zeros(2 * max_streams, np.uint16)
-            self.previews = np.zeros(2 * PREVIEW_BYTES * max_streams + SLACK, np.uint8)
-            self.printables = np.zeros(2 * p.ORDER_WORDS * max_streams, np.uint64)
-            self._index = np.zeros(index_size, np.uint32)
+            planes, previews = (
+                Pages(8 * k.KEPT_WORDS * max_streams),
+                Pages(PREVIEWS * max_streams + SLACK),
+            )
+            self._planes, self.previews = planes.bytes.view(np.uint64), previews.bytes
+            self.number = zeros(8 * max_streams).view(np.uint64)
+            self.marks = zeros(max_streams)
+            self.preview_len = zeros(4 * max_streams).view(np.uint16)
+            self.printables = zeros(16 * p.ORDER_WORDS * max_streams).view(np.uint64)
+            self._index = zeros(4 * index_size).view(np.uint32)
             self.matches = Matches(max_streams, max_matches, self.marks)
-        except (MemoryError, ValueError):  # numpy says ValueError beyond what it can address
+        except (MemoryError, OSError, OverflowError, ValueError):  # as more and more is asked for
             raise too_many(max_streams) from None
         self._state = np.zeros(k.STATE_LEN, np.uint64)
         self._state[[k.SALT_LOW, k.SALT_HIGH]] = secrets.randbits(32) | 1, secrets.randbits(32) | 1
-        self._spare = np.zeros(2 * PREVIEW_BYTES, np.uint8)
+        self._spare = np.zeros(PREVIEWS, np.uint8)
         self._slots, self._fresh = np.zeros(0, np.uint32), np.zeros(0, np.uint32)
         self._bindings: dict[int, NDArray[np.uint32]] = {}
         self._parts = [
             self._planes[at * max_streams : (at + width) * max_streams].reshape(-1, width)
             for at, width in k.PLANES
         ]
+        self._filling = [(Filling(previews), PREVIEWS)]
+        for at, width in k.PLANES:
+            place, row = 8 * at * max_streams, 8 * width
+            self._filling.append((Filling(planes, place, row * max_streams), row))
         self.columns = self._name_columns()
 
     def _name_columns(self) -> dict[str, NDArray[Any]]:
@@ -135,6 +145,8 @@ class Inventory:
         binding = self._binding(shard, int(events["row"].max()) if events.size else 0)
         words = events.view(np.uint64).reshape(-1)
         marks, state = self.marks, self._state
+        for part, row in self._filling:
+            part.reach((self.used + min(events.size, AHEAD)) * row)
         if events.size > self._slots.size:
             self._slots, self._fresh = (np.zeros(2 * events.size, np.uint32) for _ in range(2))
         count = k.merge_events(

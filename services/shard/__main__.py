@@ -252,11 +252,14 @@ class Shard:
     def _send(self, header: bytes, columns: list[bytes]) -> None:
         """Wait for room in the coordinator's queue, and answer requests meanwhile."""
         while not self._is_out_of_patience():
-            if self.events.poll(20, zmq.POLLOUT):
+            try:
                 self.events.send_multipart([header, *columns], zmq.NOBLOCK)
-                self.seq += 1
-                return
-            self._answer()
+            except zmq.Again:
+                if not self.events.poll(20, zmq.POLLOUT):
+                    self._answer()
+                continue
+            self.seq += 1
+            return
 
     def _is_out_of_patience(self) -> bool:
         """Whether a signal asked for the end and FAREWELL_S have gone: nobody may be reading."""
