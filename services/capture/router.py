@@ -24,8 +24,8 @@ class StoppedError(Exception):
 class Router:
     """One open batch a lane.
 
-    should_stop is asked every WAIT_MS while a full lane is waited for; `StoppedError` is raised when
-    it says so.
+    should_stop is asked every WAIT_MS while a full lane is waited for; when it says so
+    `StoppedError` is raised.
     seen: what each shard has of each input already; that is not sent. numbers: of the packets that
     are routed next. A batch has packets of one input.
     """
@@ -86,6 +86,15 @@ class Router:
             if shard not in self.held:
                 self._upto = numbers.name, numbers.upto(at) if numbers.name else 0
             self._send(shard)
+
+    @property
+    def open_rows(self) -> int:
+        """Packets in batches that were not sent, without those that are sent again."""
+        return sum(
+            int(fill[0])
+            for lane, fill in zip(self.lanes, self._fill, strict=True)
+            if not lane.refed
+        )
 
     def hold(self, shard: int) -> None:
         """From now on it gets only what is routed to it alone."""

@@ -287,6 +287,10 @@ class Shards:
             return sum(shard.stats.get(name, 0) for shard in self.all)
         return sum(shard.total(name) for shard in self.all)
 
+    def told_packets(self) -> list[int]:
+        """Of each number."""
+        return [shard.told_packets for shard in self.all]
+
     @property
     def all_ended(self) -> bool:
         return bool(self.all) and all(shard.ended for shard in self.all)
