@@ -14,8 +14,7 @@ import argparse
 import json
 import os
 import shutil
-import signal
-import subprocess
+import socket
 import sys
 import tempfile
 import time
@@ -24,16 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from bench import veth
-from bench.asking import Api
 from bench.growth import Growth, table
 from bench.guests import Guests
 from bench.ingest import started
+from bench.live_run import UP_S, LiveRun, generate, missing_of
 from bench.pipeline import machine
-from bench.probe import Running, clean_environ, flowmate_command, free_port, skip
+from bench.probe import free_port, skip
 
 LOOK_S = 10.0
-SETTLE_S = 10.0  # for the last packets to be counted
-UP_S = 60.0
 SMALL = {
     "max-flows": 20_000,
     "max-streams": 20_000,
@@ -64,22 +61,20 @@ def soak(given: argparse.Namespace, folder: Path) -> int:
     """Print what grew and what was counted. 1 if packets are missing."""
     port = free_port()
     bounds = [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
-    words = ["--iface", veth.TO, "--output", "/dev/null", "--state-file", str(folder / "state.db")]
-    words += ["--api-listen", f"127.0.0.1:{port}", *bounds, *PATTERN]
-    run = Running([*flowmate_command(), *words], clean_environ(), folder)
-    await_reading(run, port)
-    growth = Growth(run.process.pid, LOOK_S)
+    words = ["--output", "/dev/null", "--state-file", str(folder / "state.db")]
+    run = LiveRun(folder, *words, "--api-listen", f"127.0.0.1:{port}", *bounds, *PATTERN)
+    await_api(port)
+    growth = Growth(run.running.process.pid, LOOK_S)
     growth.look()
     growth.start()
     crowd, guests = started(port, given.clients), Guests(port, given.stalled)
     guests.start()
-    sent = generate(given.rate, given.minutes * 60)
+    sent, _ = generate(given.rate, given.minutes * 60)
     found = growth.end()
     counts = guests.end()
     followed = json.loads(crowd.communicate(b"")[0])
-    health = settled(port, sent)
-    cpu_s = {name: round(each.cpu_s, 1) for name, each in run.sampler.by_service().items()}
-    run.process.send_signal(signal.SIGINT)
+    health = run.settled(sent)
+    cpu_s = {name: round(one.cpu_s, 1) for name, one in run.running.sampler.by_service().items()}
     done = run.end()
     print(f"{machine()}\n\n{given.minutes:g} minutes, {given.rate:,.0f} packets/s asked\n")
     print(table(found))
@@ -91,51 +86,16 @@ def soak(given: argparse.Namespace, folder: Path) -> int:
     return 1 if missing or done.status else 0
 
 
-def await_reading(run: Running, port: int) -> None:
-    """Until the interface is read."""
+def await_api(port: int) -> None:
     deadline = time.monotonic() + UP_S
-    while time.monotonic() < deadline and run.process.poll() is None:
+    while time.monotonic() < deadline:
         try:
-            status, body = Api(port).get("/api/health")
+            socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
-            status, body = 0, b""
-        if status == 200 and any(
-            each["status"] == "reading" for each in json.loads(body)["sources"]
-        ):
+            time.sleep(0.1)
+        else:
             return
-        time.sleep(0.1)
-    run.process.terminate()
-    raise SystemExit(f"it did not come up: {run.end().stderr}")
-
-
-def generate(rate: float, seconds: float) -> int:
-    """Packets sent."""
-    command = [sys.executable, "-m", "bench.generator", veth.FROM]
-    told = ["--rate", str(rate), "--seconds", str(seconds)]
-    done = subprocess.run(
-        [*command, *told], stdout=subprocess.PIPE, env=clean_environ(), check=True
-    )
-    return int(json.loads(done.stdout)["sent"])
-
-
-def settled(port: int, sent: int) -> dict[str, Any]:
-    """Health once all that was sent is accounted for, or after SETTLE_S."""
-    deadline = time.monotonic() + SETTLE_S
-    while True:
-        health: dict[str, Any] = json.loads(Api(port).get("/api/health")[1])
-        if missing_of(sent, health) == (0, 0) or time.monotonic() > deadline:
-            return health
-        time.sleep(0.2)
-
-
-def missing_of(sent: int, health: dict[str, Any]) -> tuple[int, int]:
-    """Packets that were neither captured nor counted as dropped; captured, and neither analysed nor
-    counted as lost."""
-    (source,), totals = health["sources"], health["totals"]
-    dropped = source["dropped_kernel"] + source["dropped_interface"] + source["dropped_ours"]
-    analysed = sum(shard["stats"].get("packets", 0) for shard in health["shards"])
-    lost = health["drops"]["packets_lost"] - health["drops"]["packets_repeated"]
-    return sent - source["packets"] - dropped, totals["packets"] - analysed - lost
+    raise SystemExit("the API did not come up")
 
 
 def accounts(sent: int, health: dict[str, Any]) -> bool:
