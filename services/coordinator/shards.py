@@ -252,7 +252,8 @@ class Shards:
         shard.stats = header.stats
         shard.events += header.events
         shard.rows = header.rows
-        shard.note_seen(header.input, header.upto)
+        for name, upto in header.seen.items():
+            shard.note_seen(name, upto)
         return True
 
     def note_death(self, index: int, pid: int) -> None:
