@@ -25,7 +25,7 @@ class StoppedError(Exception):
 class Router:
     """One open batch a lane.
 
-    should_stop is asked every WAIT_MS while a full lane is waited for; when it says so
+    should_stop is asked every WAIT_MS while a full lane is waited for; when it says so,
     `StoppedError` is raised.
     seen: what each shard has of each input already; that is not sent. numbers: of the packets that
     are routed next. A batch has packets of one input.

@@ -14,7 +14,6 @@ import pytest
 
 from shared.remote import Remote
 from tests import builders as b
-from tests.coordinator_site import eventually
 from tests.e2e.run import (
     COMMAND,
     Row,
@@ -36,6 +35,7 @@ from tests.e2e.steady import (
     life_of,
 )
 from tests.e2e.test_faults import Trickle
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, clean_environ
-from tests.coordinator_site import eventually
 from tests.e2e.run import Row, Served, events_of, flowmate, free_port, pid_of, served, total
 from tests.e2e.steady import (
     ON_THE_WAY,
@@ -30,6 +29,7 @@ from tests.e2e.steady import (
 )
 from tests.e2e.test_reading import octets_of
 from tests.rotating_writer import parts_of
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
