@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bench.probe import Measured, Running, clean_environ, flowmate_command
 from shared.wire import Bus
 
 UP_S = 60.0
+MEMORY = "/dev/shm"
 SETTLE_S = 15.0  # for the last packets to be counted
 
 
@@ -26,12 +28,12 @@ class LiveRun:
     """flowmate on veth.TO; options: of the command line, besides. Started, and reading."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        run_dir = folder / "run"
-        run_dir.mkdir(exist_ok=True)
-        words = ["--iface", veth.TO, "--run-dir", str(run_dir), *options]
+        # in memory, as where the launcher makes it
+        self._run_dir = tempfile.TemporaryDirectory(prefix="fm-run-", dir=MEMORY)
+        words = ["--iface", veth.TO, "--run-dir", self._run_dir.name, *options]
         self.running = Running([*flowmate_command(), *words], clean_environ(), folder)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._coordinator = Peer(self._context, Bus(str(run_dir)).requests)
+        self._coordinator = Peer(self._context, Bus(self._run_dir.name).requests)
         self._await_reading()
 
     def health(self) -> dict[str, Any]:
@@ -63,7 +65,9 @@ class LiveRun:
     def end(self) -> Measured:
         self.running.process.send_signal(signal.SIGINT)
         self._context.destroy(0)
-        return self.running.end()
+        done = self.running.end()
+        self._run_dir.cleanup()
+        return done
 
 
 def generate(rate: float, seconds: float) -> tuple[int, float]:
