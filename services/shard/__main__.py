@@ -226,7 +226,6 @@ class Shard:
 
     def _header(self, kind: Literal["events", "end"], told: EventBatch = NOTHING) -> bytes:
         self.told = self.progress.taken
-        name, upto, rows = self.told
         counts: dict[str, Any] = told.counts()
         return EventsHeader(
             kind=kind,
@@ -237,9 +236,8 @@ class Shard:
             **counts,
             now_ns=self.worker.now_ns,
             stats=self.stats(),
-            input=name,
-            upto=upto,
-            rows=rows,
+            seen=self.progress.news(),
+            rows=self.told,
         ).pack()
 
     def _tell(self, told: EventBatch) -> None:
@@ -375,6 +373,7 @@ class Shard:
         self._ask("register", self._identity(self.index))
         self.patterns_version = self.favorites_version = -1  # its own numbers
         self.snapshot = True
+        self.progress.tell_all_again()
         self.worker.tell_all_again()
         self.snapshot = False
         if self.ended:
