@@ -243,13 +243,16 @@ class Shard:
         self._send(self._header("events", told), told.frames())
 
     def _send(self, header: bytes, columns: list[bytes]) -> None:
-        """Wait for room in the coordinator's queue, and answer requests meanwhile."""
+        """Wait for room in the coordinator's queue; answer requests and go on with searches
+        meanwhile."""
+        wait_ms = 20
         while not self._is_out_of_patience():
-            if self.events.poll(20, zmq.POLLOUT):
+            if self.events.poll(wait_ms, zmq.POLLOUT):
                 self.events.send_multipart([header, *columns], zmq.NOBLOCK)
                 self.seq += 1
                 return
             self._answer()
+            wait_ms = 0 if self.worker.searches.work(WORK_S) else 20
 
     def _is_out_of_patience(self) -> bool:
         """Whether a signal asked for the end and FAREWELL_S have gone: nobody may be reading."""
