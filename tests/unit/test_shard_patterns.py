@@ -297,6 +297,39 @@ def test_what_passes_while_a_pattern_rests_is_counted_where_nothing_is_retained(
     assert report(run).trouble == "1 streams lost content before it was looked for"
 
 
+def test_what_leaves_memory_while_a_pattern_rests_is_counted_once_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = run_with(regex("b+c"), text("bc", 2), max_stream_content_bytes=1 << 20, max_flows=16)
+    rested(run)
+    piece, seqs = b"x" * 49_998 + b"bc", iter(range(0, 10**8, 50_000))
+
+    def more(pieces: int, port: int) -> None:
+        for _ in range(pieces):
+            run.take([said(piece, next(seqs), port=port)])
+
+    more(10, 40001)
+    assert report(run).unseen_bytes == 0
+    for port in range(40002, 40032):  # the first streams leave the table as well
+        more(2, port)
+    gone = report(run).unseen_bytes
+    retained = run.tables.used_content()
+    came = 70 * 50_000
+    assert came < gone + retained < 1.1 * came  # headers, and what does not fit before the end
+    assert report(run).todo_bytes == retained
+    assert f"about {gone} bytes of content made room" in report(run).trouble
+    at_leisure(run)
+    assert report(run).unseen_bytes == gone
+    assert report(run).matches >= retained // 51_000  # all that was there
+    run.worker.patterns.rest([0])
+    more(30, 40040)
+    came = 30 * 50_000
+    assert came < report(run).unseen_bytes - gone + run.tables.used_content() < 1.1 * came
+    run.worker.give_up()
+    assert f"nor in about {report(run).unseen_bytes} bytes that had made room" in caplog.text
+    assert report(run, 2).unseen_bytes == 0
+
+
 class OfHits(Live):
     """The first pattern rests when it pays for hits."""
 
