@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,18 +18,9 @@ from shared.batch import EventBatch
 from shared.columns import EVENT, EVENT_OPEN, PREVIEW
 from shared.schema import CaptureReport, EventsHeader, Reply, SourceReport
 from shared.wire import Bus, ask, open_socket
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE_S = 60.0  # the first start may have kernels to compile
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """The condition's first true value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-    return value
 
 
 class Site:
@@ -72,7 +62,7 @@ class Site:
         """Launched, and answering."""
         flags = ("--output", str(self.output), *flags)
         process = self.launch(*flags, stdout=stdout, **variables)
-        eventually(self.answers, PATIENCE_S)
+        eventually(self.answers)
         return process
 
     def answers(self) -> bool:
