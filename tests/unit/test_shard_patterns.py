@@ -347,6 +347,30 @@ def test_what_leaves_memory_while_a_pattern_rests_is_counted_once_and_said(
     assert report(run, 2).unseen_bytes == 0
 
 
+def test_what_a_pattern_missed_is_looked_at_before_it_makes_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.shard.patterns.retro.STEP_BYTES", 1 << 16)
+    run = run_with(regex("b+c"), max_stream_content_bytes=1 << 20)
+    rested(run)
+    ports = iter(range(40001, 41000))
+
+    def more() -> None:
+        port = next(ports)
+        run.take([said(b"x" * 49_998 + b"bc", port, port=port)])
+
+    while not any(run.worker.patterns.tails):
+        more()
+    engine = run.worker.patterns
+    before = report(run).unseen_bytes
+    while engine.resting.all() or engine.retro.jobs:
+        engine.later = Spare()
+        engine.retro.work(0, idle=True)
+        more()
+    assert engine.fares[0].lost == 1  # which had gone before it woke up
+    assert report(run).unseen_bytes == before
+
+
 class OfHits(Live):
     """The first pattern rests when it pays for hits."""
 

@@ -95,9 +95,12 @@ class Retro:
                 waiting[row] = stream_id
 
     def catch_up(self, slots: Sequence[int], since: Heads) -> None:
-        """Look for patterns that rested in all that may have come meanwhile."""
+        """Look for patterns that rested in all that may have come meanwhile. Where content makes
+        room for newer, first in what goes next."""
         tables, fares = self.engine.tables, self.engine.fares
         rows = newest_first(tables)
+        if any(self.engine.tails):
+            rows = np.ascontiguousarray(rows[::-1])
         live = 0 if tables.retains else int(np.count_nonzero(tables.flows["marks"] & LIVE))
         for slot in slots:
             fares[slot].skipped = 0
