@@ -45,8 +45,8 @@ server with a token wants it with every request, as `Authorization: Bearer TOKEN
 `?token=TOKEN`.
 """
 
-# They are tried one after the other, which was 7 % of the API's time with 50 clients: what clients ask
-# for all the time comes first.
+# They are tried one after the other, which was 7 % of the API's time with 50 clients: what clients
+# ask for all the time comes first.
 RESOURCES = (
     live,
     content,
