@@ -252,6 +252,7 @@ class PatternReport(Message):
     skipped: Count = 0  # scans left out because the pattern had used up its share of time
     scanned_bytes: Count = 0  # of retained content, since the pattern came or changed
     todo_bytes: Count = 0
+    unseen_bytes: Count = 0  # of content that made room before the pattern was looked for in it
     state: str = "active"  # active | scanning | slow | failed
     trouble: str = ""  # a sentence
 

@@ -248,13 +248,16 @@ class Shard:
         self._send(self._header("events", told), told.frames())
 
     def _send(self, header: bytes, columns: list[bytes]) -> None:
-        """Wait for room in the coordinator's queue, and answer requests meanwhile."""
+        """Wait for room in the coordinator's queue; answer requests and go on with searches
+        meanwhile."""
+        wait_ms = 20
         while not self._is_out_of_patience():
             try:
                 self.events.send_multipart([header, *columns], zmq.NOBLOCK)
             except zmq.Again:
-                if not self.events.poll(20, zmq.POLLOUT):
+                if not self.events.poll(wait_ms, zmq.POLLOUT):
                     self._answer()
+                    wait_ms = 0 if self.worker.searches.work(WORK_S) else 20
                 continue
             self.seq += 1
             return
