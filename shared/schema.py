@@ -55,7 +55,7 @@ def unpack(kind: type[Model], frame: bytes | memoryview, edge: str) -> Model:
 # ------------------------------------------------------------------------- capture -> shard
 class BatchHeader(Message):
     """Packets for one shard. Frames: header, PACKET rows, payload bytes; or the header alone when
-    rows and payload lie in shared-memory slot `slot` of file `lane`, which the shard gives back."""
+    rows and payload lie in shared memory, file `lane`. The shard gives back `slot` either way."""
 
     kind: Literal["packets", "tick", "end"]  # tick: time passed, nothing came; end: of the input
     seq: Count  # of this lane, without holes
@@ -182,6 +182,19 @@ class CaptureReport(Message):
 
 
 # ------------------------------------------------------------------------------- requests
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Reach(Message):
+    """Where a shard is found over TCP: host, and the port of each of its sockets. It says so with
+    its heartbeats, the coordinator in `topology`."""
+
+    host: str = Field(min_length=1, max_length=255)
+    packets: Port
+    credits: Port
+    content: Port
+
+
 class Request(Message):
     """Control plane: `op` and its arguments."""
 

@@ -1,7 +1,6 @@
 """Stand-ins for the services behind the API: they answer over real sockets in a run directory."""
 
 import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -277,11 +276,3 @@ def event(**fields: Any) -> NDArray[np.void]:
     for name, value in (values | fields).items():
         row[name] = value
     return row
-
-
-def until(condition: Callable[[], Any], seconds: float = 5.0) -> None:
-    """Wait for something that happens in another process."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)

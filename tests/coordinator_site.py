@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,19 +17,10 @@ from numpy.typing import NDArray
 from shared.batch import EventBatch
 from shared.columns import EVENT, EVENT_OPEN, PREVIEW
 from shared.schema import CaptureReport, EventsHeader, Reply, SourceReport
-from shared.wire import Bus, ask, open_socket
+from shared.wire import Bus, open_socket
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE_S = 60.0  # the first start may have kernels to compile
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """The condition's first true value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-    return value
 
 
 class Site:
@@ -72,7 +62,7 @@ class Site:
         """Launched, and answering."""
         flags = ("--output", str(self.output), *flags)
         process = self.launch(*flags, stdout=stdout, **variables)
-        eventually(self.answers, PATIENCE_S)
+        eventually(self.answers)
         return process
 
     def answers(self) -> bool:
@@ -91,7 +81,7 @@ class Site:
 
     # ------------------------------------------------------------------------ the others
     def ask(self, op: str, **args: Any) -> tuple[Reply, list[bytes]]:
-        return ask(self.context, self.bus.requests, op, args)
+        return self.bus.ask(self.context, self.bus.requests, op, args)
 
     def result(self, op: str, **args: Any) -> dict[str, Any]:
         reply, _ = self.ask(op, **args)

@@ -11,7 +11,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,6 @@ from pathlib import Path
 import pytest
 
 CLONE_NEWNET, ETH_P_ALL = 0x40000000, 3
-PATIENCE_S = 60
 OUTER, INNER = "fm-out", "fm-in"  # send on the first, capture on the second
 NUMBERS = itertools.count()
 
@@ -106,11 +104,3 @@ def site() -> Iterator[Site]:
         yield here
     finally:
         subprocess.run(["ip", "netns", "del", here.name], check=True)
-
-
-def eventually(wanted: Callable[[], bool], told: Callable[[], str] = str) -> None:
-    """Wait until it is so."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not wanted():
-        assert time.monotonic() < deadline, told()
-        time.sleep(0.02)

@@ -3,8 +3,7 @@
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,24 +17,16 @@ from shared.batch import event_batch
 from shared.columns import EVENT
 from shared.lanes import LaneSender
 from shared.schema import EventsHeader, Pattern, Reply, Request, unpack
-from shared.wire import Bus, ask, open_socket, pack_reply, refusal
+from shared.wire import Bus, open_socket, pack_reply, refusal
 from tests.conftest import ROOT, clean_environ
 from tests.reference.streams import Packet
 from tests.shard_harness import ends, rows_of
+from tests.waiting import PATIENCE_S, eventually
 
-START_S, PATIENCE_S = 120.0, 20.0  # the first start may have kernels to compile
+START_S = 120.0  # the first start may have kernels to compile
 ROWS, PAYLOAD = 64, 1 << 16
 UDP, PSH_ACK = 17, 24
 Context = zmq.Context[zmq.Socket[bytes]]
-
-
-def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
-    """The condition's first true value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
-    return value
 
 
 @dataclass
@@ -177,7 +168,7 @@ class Site:
         return sender
 
     def ask(self, op: str, **args: Any) -> tuple[Reply, list[bytes]]:
-        return ask(self.context, self.bus.shard_requests(0), op, args)
+        return self.bus.ask(self.context, self.bus.shard_requests(0), op, args)
 
     def content(self, event: np.void, side: int) -> bytes:
         reply, (data,) = self.ask(

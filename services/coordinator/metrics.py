@@ -60,6 +60,7 @@ class Seen(NamedTuple):
     patterns: Mapping[str, int]  # sums over patterns and shards
     answered: Mapping[str, int]  # requests by operation
     refused: Mapping[str, int]  # by code
+    refused_peers: int
 
 
 class Metrics(Collector):
@@ -105,6 +106,11 @@ def of_coordinator(seen: Seen) -> Iterable[Metric]:
     yield by_label("drops", "What was not analysed or kept.", "reason", report["drops"])
     yield by_label("requests", "Requests answered.", "op", seen.answered)
     yield by_label("refusals", "Requests refused.", "code", seen.refused)
+    yield CounterMetricFamily(
+        f"{PREFIX}_refused_peers",
+        "Connections over TCP that were refused for want of the right key.",
+        value=seen.refused_peers,
+    )
     yield CounterMetricFamily(
         f"{PREFIX}_shard_restarts",
         "Shards whose place another process took.",

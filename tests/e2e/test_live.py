@@ -12,7 +12,8 @@ import pytest
 
 from tests import builders as b
 from tests.e2e.run import COMMAND, RUN_SECONDS, environ, events_of, flowmate, processes_of
-from tests.live_site import INNER, OUTER, Site, eventually, needs_namespaces, site
+from tests.live_site import INNER, OUTER, Site, needs_namespaces, site
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, needs_namespaces]
 
@@ -71,7 +72,7 @@ class Live:
         """Until the source went through these, the last of them just now."""
         eventually(
             lambda: self.statuses()[-len(wanted) :] == [*wanted] or self.process.poll() is not None,
-            lambda: f"{self.statuses()} {self.log.read_text()}",
+            told=lambda: f"{self.statuses()} {self.log.read_text()}",
         )
         assert self.process.poll() is None, self.log.read_text()
 

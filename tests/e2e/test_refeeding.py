@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests import builders as b
-from tests.api_fakes import until
 from tests.e2e import steady, traffic
 from tests.e2e.run import RUN_SECONDS, Row, Served, events_of, pid_of, served
 from tests.e2e.steady import PACKETS, PER_STREAM, SMALL, STREAMS, accounted
 from tests.ring_site import kept
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -56,7 +56,7 @@ def test_after_the_end_nothing_is_missing(tmp_path: Path) -> None:
         rows, written = everything(run), lines(output)
         for index in (0, 1):
             kill_shard(run, index)
-            until(lambda: everything(run) == rows, RUN_SECONDS)
+            eventually(lambda: everything(run) == rows, RUN_SECONDS)
         after = run.get("/api/health")["totals"]
         assert after.pop("refed_packets") >= sum(row["packets"] for row, _ in rows.values())
         assert after.pop("not_refed_packets") == 0

@@ -14,10 +14,10 @@ import pytest
 
 from shared.remote import Remote
 from tests import builders as b
-from tests.coordinator_site import eventually
 from tests.e2e.run import COMMAND, Row, Served, environ, events_of, pid_of, served, total
 from tests.e2e.steady import PACKETS, PER_STREAM, SMALL, STREAMS, accounted, held, life_of
 from tests.e2e.test_faults import Trickle
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, clean_environ
-from tests.coordinator_site import eventually
 from tests.e2e.run import Row, Served, events_of, flowmate, free_port, pid_of, served, total
 from tests.e2e.steady import PACKETS, PER_STREAM, SMALL, STREAMS, accounted, held, life_of
 from tests.e2e.test_reading import octets_of
 from tests.rotating_writer import parts_of
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 

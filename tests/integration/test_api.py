@@ -21,8 +21,9 @@ from services.api import models
 from services.api.health import Health
 from shared.columns import SERVICE_BY_PAYLOAD, SERVICES
 from shared.schema import SCHEMA_VERSION, Reply, StreamFilter
-from tests.api_fakes import FakeCoordinator, FakeShard, event, until
+from tests.api_fakes import FakeCoordinator, FakeShard, event
 from tests.conftest import ROOT, clean_environ
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -117,7 +118,7 @@ def serving(run_dir: str, **settings: str) -> Iterator[Api]:
     port = free_port()
     process = spawn(run_dir, f"127.0.0.1:{port}", **settings)
     try:
-        until(lambda: answers(port) or process.poll() is not None, 20)
+        eventually(lambda: answers(port) or process.poll() is not None, 20)
         api = Api(process, port)
         with api.client:
             yield api
@@ -179,10 +180,10 @@ def test_health_counts_who_looks_on(api: Api, coordinator: FakeCoordinator) -> N
     cursor = api.get("/api/health")["latest_cursor"]
     polling = background(api, "/api/live/deltas", 2, cursor=cursor, wait_ms=30000)
     with api.client.stream("GET", "/api/live/events"), polling as polls:
-        until(lambda: api.get("/api/health")["clients"] == 3)
+        eventually(lambda: api.get("/api/health")["clients"] == 3)
         coordinator.say()
         assert [poll.result().status_code for poll in polls] == [200, 200]
-    until(lambda: api.get("/api/health")["clients"] == 0)
+    eventually(lambda: api.get("/api/health")["clients"] == 0)
 
 
 def test_streams(api: Api, coordinator: FakeCoordinator) -> None:
@@ -491,7 +492,7 @@ def test_many_requests_without_a_coordinator(alone: Api) -> None:
 
 def test_the_coordinator_comes_back(run_dir: str, api: Api) -> None:
     with FakeCoordinator(run_dir):
-        until(lambda: api.client.get("/api/health").status_code == 200)
+        eventually(lambda: api.client.get("/api/health").status_code == 200)
     api.error("/api/health", 503)
     with FakeCoordinator(run_dir, "two"):
         api.get("/api/health")
@@ -532,7 +533,7 @@ def test_without_a_cursor_the_latest_is_told_at_once(
 ) -> None:
     for _ in range(3):
         coordinator.say()
-    until(lambda: api.get("/api/live/deltas")["latest"] == 3)
+    eventually(lambda: api.get("/api/live/deltas")["latest"] == 3)
     assert api.get("/api/live/deltas", wait_ms=30000) == {
         "cursor": 3,
         "latest": 3,
@@ -545,7 +546,7 @@ def test_deltas_page_on(api: Api, coordinator: FakeCoordinator) -> None:
     for i in range(5):
         coordinator.say("streams", stream_ids_hex=[f"{i:016x}"])
     body = api.get("/api/live/deltas", cursor=0, limit=2, wait_ms=1000)
-    until(lambda: api.get("/api/live/deltas", cursor=0)["latest"] == 5)
+    eventually(lambda: api.get("/api/live/deltas", cursor=0)["latest"] == 5)
     body = api.get("/api/live/deltas", cursor=0, limit=2)
     models.Deltas.model_validate(body)
     assert [delta["cursor"] for delta in body["deltas"]] == [1, 2]
@@ -567,7 +568,7 @@ def test_the_log_before_the_start_is_read(run_dir: str, coordinator: FakeCoordin
 
 def test_a_long_poll_wakes(api: Api, coordinator: FakeCoordinator) -> None:
     with background(api, "/api/live/deltas", 20, cursor=0, wait_ms=20000) as polls:
-        until(lambda: metric(api, "flowmate_api_waiting_clients") == 20)
+        eventually(lambda: metric(api, "flowmate_api_waiting_clients") == 20)
         looks = len(coordinator.operations_asked("deltas"))
         started = time.monotonic()
         coordinator.say("status", run_status="completed")
@@ -580,7 +581,7 @@ def test_a_long_poll_wakes(api: Api, coordinator: FakeCoordinator) -> None:
 
 
 def test_a_long_poll_ends_in_time(api: Api, coordinator: FakeCoordinator) -> None:
-    until(lambda: api.client.get("/api/live/deltas").status_code == 200)
+    eventually(lambda: api.client.get("/api/live/deltas").status_code == 200)
     started = time.monotonic()
     body = api.get("/api/live/deltas", cursor=0, wait_ms=300)
     assert 0.29 < time.monotonic() - started < 1.0
@@ -592,7 +593,7 @@ def test_missed(run_dir: str, coordinator: FakeCoordinator) -> None:
         api.get("/api/live/deltas")
         for _ in range(40):
             coordinator.say()
-        until(lambda: api.get("/api/live/deltas")["latest"] == 40)
+        eventually(lambda: api.get("/api/live/deltas")["latest"] == 40)
         assert api.get("/api/live/deltas", cursor=10) == {
             "cursor": 40,
             "latest": 40,
@@ -624,9 +625,9 @@ def test_the_feed_survives_nonsense(
     sound = coordinator.operations["deltas"]
     coordinator.operations["deltas"] = lambda _: (Reply(result=result), [])
     coordinator.say()
-    until(lambda: api.client.get("/api/live/deltas").status_code == status)
+    eventually(lambda: api.client.get("/api/live/deltas").status_code == status)
     coordinator.operations["deltas"] = sound
-    until(lambda: api.client.get("/api/live/deltas").status_code == 200)
+    eventually(lambda: api.client.get("/api/live/deltas").status_code == 200)
     assert api.get("/api/live/deltas", cursor=1)["missed"] is False
 
 
@@ -634,11 +635,11 @@ def test_a_restarted_coordinator(run_dir: str, api: Api) -> None:
     with FakeCoordinator(run_dir) as before:
         for _ in range(10):
             before.say()
-        until(lambda: api.client.get("/api/live/deltas").json().get("latest") == 10)
+        eventually(lambda: api.client.get("/api/live/deltas").json().get("latest") == 10)
     with FakeCoordinator(run_dir, "two") as after:
         for _ in range(3):
             after.say()
-        until(lambda: api.client.get("/api/live/deltas").json().get("latest") == 3)
+        eventually(lambda: api.client.get("/api/live/deltas").json().get("latest") == 3)
         body = api.get("/api/live/deltas", cursor=10, wait_ms=5000)
         assert (body["missed"], body["cursor"]) == (True, 3)
         assert api.get("/api/live/deltas", cursor=1)["missed"]  # of the old log, as far as we know
@@ -650,11 +651,11 @@ def test_a_restarted_coordinator(run_dir: str, api: Api) -> None:
 def test_a_coordinator_that_restarted_and_ran_ahead(api: Api, coordinator: FakeCoordinator) -> None:
     """Its log is longer than what we knew of the old one: only the instance gives it away."""
     coordinator.say()
-    until(lambda: api.get("/api/live/deltas")["latest"] == 1)
+    eventually(lambda: api.get("/api/live/deltas")["latest"] == 1)
     coordinator.instance = "two"
     for _ in range(5):
         coordinator.say()
-    until(lambda: api.get("/api/live/deltas")["latest"] == 6)
+    eventually(lambda: api.get("/api/live/deltas")["latest"] == 6)
     assert api.get("/api/live/deltas", cursor=1)["missed"]
 
 
@@ -671,8 +672,8 @@ def test_a_client_that_leaves_is_forgotten(api: Api, coordinator: FakeCoordinato
     for path in ("/api/live/deltas?cursor=0&wait_ms=30000", "/api/live/events"):
         with socket.create_connection(("127.0.0.1", api.port)) as leaving:
             leaving.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            until(lambda: metric(api, "flowmate_api_waiting_clients") == 1)
-        until(lambda: metric(api, "flowmate_api_waiting_clients") == 0)
+            eventually(lambda: metric(api, "flowmate_api_waiting_clients") == 1)
+        eventually(lambda: metric(api, "flowmate_api_waiting_clients") == 0)
 
 
 def events(response: httpx.Response) -> Iterator[dict[str, str]]:
@@ -690,7 +691,7 @@ def events(response: httpx.Response) -> Iterator[dict[str, str]]:
 def test_server_sent_events(api: Api, coordinator: FakeCoordinator) -> None:
     for _ in range(3):
         coordinator.say()
-    until(lambda: api.get("/api/live/deltas")["latest"] == 3)
+    eventually(lambda: api.get("/api/live/deltas")["latest"] == 3)
     with api.client.stream("GET", "/api/live/events", headers={"Last-Event-ID": "1"}) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -707,7 +708,7 @@ def test_server_sent_events_that_were_missed(run_dir: str, coordinator: FakeCoor
     with serving(run_dir, API_DELTA_CAPACITY="16") as api:
         for _ in range(40):
             coordinator.say()
-        until(lambda: api.get("/api/live/deltas")["latest"] == 40)
+        eventually(lambda: api.get("/api/live/deltas")["latest"] == 40)
         with api.client.stream("GET", "/api/live/events", params={"cursor": 2}) as response:
             stream = events(response)
             next(stream)
@@ -740,7 +741,7 @@ def test_head_is_answered_as_get_without_the_body(api: Api, coordinator: FakeCoo
 def test_head_of_what_never_ends_does(api: Api, coordinator: FakeCoordinator) -> None:
     head = api.client.head("/api/live/events", timeout=5)
     assert head.headers["content-type"].startswith("text/event-stream")
-    until(lambda: "flowmate_api_waiting_clients 0.0" in api.client.get("/metrics").text)
+    eventually(lambda: "flowmate_api_waiting_clients 0.0" in api.client.get("/metrics").text)
     assert api.get("/api/health")["status"] == "ok"
 
 
@@ -874,8 +875,8 @@ def test_a_signal_ends_it_with_everything_open(
         background(api, "/api/live/events", 2) as streams,
         background(api, "/api/streams/0000000000000003/content") as (lost,),
     ):
-        until(lambda: metric(api, "flowmate_api_waiting_clients") == 5)
-        until(lambda: coordinator.operations_asked("stream"))
+        eventually(lambda: metric(api, "flowmate_api_waiting_clients") == 5)
+        eventually(lambda: coordinator.operations_asked("stream"))
         started = time.monotonic()
         api.process.send_signal(number)
         status = api.process.wait(5)

@@ -16,7 +16,8 @@ import pytest
 import zmq
 
 from shared.columns import EVENT, EVENT_CLOSE, PREVIEW, PREVIEW_BYTES, VIEW
-from tests.coordinator_site import PATIENCE_S, FakeShard, Site, eventually, streams, written
+from tests.coordinator_site import FakeShard, Site, streams, written
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.integration
 

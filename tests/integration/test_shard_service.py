@@ -18,18 +18,17 @@ from shared.wire import open_socket
 from tests.reference.streams import Packet
 from tests.shard_harness import ends
 from tests.shard_site import (
-    PATIENCE_S,
     ROWS,
     START_S,
     UDP,
     Coordinator,
     Site,
-    eventually,
     message,
     say,
     send,
     started,
 )
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.integration
 

@@ -23,10 +23,10 @@ from services.api.patterns import Pattern, PatternList
 from services.api.profiles import ProfileList
 from shared.columns import ENDPOINTS, MATCH, MESSAGE
 from shared.schema import PatternReport
-from tests.api_fakes import until
 from tests.conftest import ROOT, clean_environ
-from tests.coordinator_site import PATIENCE_S, FakeShard, Site, eventually, streams, written
+from tests.coordinator_site import FakeShard, Site, streams, written
 from tests.team_site import pairs_of
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.integration
 ONE, TWO = f"{1:016x}", f"{2:016x}"
@@ -55,7 +55,7 @@ class TeamOfSite(Site):
         )
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=40) as client:
-                until(lambda: is_up(client), 20)
+                eventually(lambda: is_up(client), 20)
                 self.client = client
                 yield client
         finally:
@@ -118,7 +118,7 @@ def test_a_killed_coordinator_has_everything_again(site: TeamOfSite) -> None:
         shard.beat()
         shard.push(streams(1, 3), snapshot=True)
         shard.arrives()
-        until(lambda: is_up(site.client))
+        eventually(lambda: is_up(site.client))
         for path, listed in before.items():
             assert site.call("GET", f"/api/{path}") == listed
         assert (added["id"], rule["id"]) == (2, 1)

@@ -295,6 +295,7 @@ def seen(run: Run) -> Seen:
         patterns=Team(run.inventory).patterns.totals(),
         answered={"health": 2},
         refused={"bad_value": 1},
+        refused_peers=3,
     )
 
 

@@ -13,8 +13,8 @@ import pytest
 from services.coordinator import state
 from services.coordinator.state import StateFile, check_is_no_input
 from shared.errors import UserError
-from tests.api_fakes import until
 from tests.chaos.disk import filled, small_disk
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_what_a_killed_one_left_on_a_full_disk_is_read(tmp_path: Path) -> None:
             )
             with pytest.raises(UserError, match="give a file that can be written"):
                 StateFile(str(tmp_path / "another"))
-        until(lambda: not kept.trouble, 5)
+        eventually(lambda: not kept.trouble, 5)
         kept.close()
 
 
@@ -75,7 +75,7 @@ def test_a_change_is_on_disk_a_moment_later(path: Path) -> None:
     kept = StateFile(str(path))
     for i in range(500):
         kept.put("rule", str(i), {"n": i})
-    until(lambda: not kept._waiting, 5)
+    eventually(lambda: not kept._waiting, 5)
     time.sleep(0.1)
     copy = path.with_name("copy")  # as it is after a kill: nobody closed it
     copy.write_bytes(path.read_bytes())
@@ -194,11 +194,11 @@ def test_what_cannot_be_written_is_said_once_and_tried_again(
     kept._connection.execute("PRAGMA query_only = 1")
     with caplog.at_level(logging.WARNING):
         kept.put("rule", "1", {"a": 1})
-        until(lambda: kept.trouble)
+        eventually(lambda: kept.trouble)
         kept.put("rule", "2", {"a": 2})
         time.sleep(0.1)
         kept._connection.execute("PRAGMA query_only = 0")
-        until(lambda: not kept.trouble)
+        eventually(lambda: not kept.trouble)
     kept.close()
     assert caplog.text.count("it is tried again") == 1
     again = StateFile(str(path))

@@ -12,8 +12,8 @@ import pytest
 
 from shared.patience import PAUSES_S
 from tests.conftest import ROOT, Flowmate, clean_environ
-from tests.coordinator_site import eventually
 from tests.e2e.run import processes_of
+from tests.waiting import eventually
 
 COORDINATOR = r"""
 import os, sys, zmq
