@@ -368,6 +368,7 @@ class Capture:
             "dropped_interface": sum(source.state.dropped_interface for source in self.sources),
             "dropped_ours": sum(source.state.dropped_ours for source in self.sources),
             **self.refeeding.stats(),
+            **self._open_rows(),
             "batches": self.router.batches,
             "backpressure_ms": int(self.router.waited_s * 1000),
             "queue_rows": sum(lane.queue_rows for lane in self.router.lanes),
@@ -376,6 +377,15 @@ class Capture:
             "lag_ms": self.lag_ms,
             "process_resident_bytes": resident_bytes(),
         }
+
+    def _open_rows(self) -> dict[str, int]:
+        """Packets that are decoded and not sent. Nobody knows in the middle of a batch; after the
+        end nothing is sent any more."""
+        if self.ended:
+            return {"open_rows": 0}
+        if self.pump.is_busy:
+            return {}
+        return {"open_rows": self.router.open_rows + self.refeeding.open_rows}
 
     def _report(self, kind: str) -> None:
         self.reported = time.monotonic()

@@ -26,6 +26,7 @@ from shared.memory import Filling, Pages, zeros
 
 ROWS_MAX = 1 << 26  # rows a shard's flow table can have
 STREAMS_MAX = 1 << 31  # slots that 32 bits can name, with room
+BLOCK = 65536  # slots that are counted together
 MATCHES_MAX = 1_000_000  # pairs of stream and pattern, when nothing else is said
 AHEAD = 512  # streams of a message that pages are had for; others come as they are touched
 PREVIEWS = 2 * PREVIEW_BYTES  # of a stream
@@ -208,16 +209,46 @@ class Inventory:
 
     def in_order(self, mask: NDArray[np.bool_]) -> NDArray[np.intp]:
         """The slots where mask (used,) is true, oldest stream first."""
+        old, mask, runs = self._runs(mask)
+        parts = [np.flatnonzero(mask[start:stop]) + start for start, stop in runs]
+        return np.concatenate([old, *parts]) if old.size or len(parts) > 1 else parts[0]
+
+    def window(
+        self, mask: NDArray[np.bool_], skip: int, most: int, newest: bool
+    ) -> NDArray[np.intp]:
+        """The slots where mask (used,) is true behind the first `skip`, at most so many: oldest
+        stream first, or newest.
+
+        To list the slots of 1 M streams takes 3 ms, to count them 0.1: only the blocks that the
+        window lies in are listed.
+        """
+        old, mask, runs = self._runs(mask)
+        step = -1 if newest else 1
+        blocks = [
+            (at, min(at + BLOCK, stop)) for start, stop in runs for at in range(start, stop, BLOCK)
+        ]
+        found = [np.empty(0, np.intp)]
+        for start, stop in [(0, 0), *blocks][::step]:  # the first one stands for `old`
+            count = int(np.count_nonzero(mask[start:stop])) if stop else old.size
+            if count > skip and most:
+                slots = np.flatnonzero(mask[start:stop]) + start if stop else old
+                found.append(slots[::step][skip : skip + most])
+                most -= found[-1].size
+            skip = max(0, skip - count)
+        return np.concatenate(found)
+
+    def _runs(
+        self, mask: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.intp], NDArray[np.bool_], list[tuple[int, int]]]:
+        """Slots of the mask that the ring has passed over, oldest stream first; the mask without
+        them; and where the others lie that came after, in their order."""
         head, used = int(self._state[k.HEAD]), self.used
         runs = [(0, used)] if used < self.capacity else [(head, used), (0, head)]
-        parts = []
-        if self._state[k.LAPPED_COUNT]:
-            lapped = self.marks[:used] & k.LAPPED != 0
-            old = np.flatnonzero(mask & lapped)
-            parts.append(old[np.argsort(self.number[old])])
-            mask = mask & ~lapped
-        parts += [np.flatnonzero(mask[start:stop]) + start for start, stop in runs]
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+        if not self._state[k.LAPPED_COUNT]:
+            return np.empty(0, np.intp), mask, runs
+        lapped = self.marks[:used] & k.LAPPED != 0
+        old = np.flatnonzero(mask & lapped)
+        return old[np.argsort(self.number[old])], mask & ~lapped, runs
 
     def rows(
         self, slots: NDArray[np.intp]
