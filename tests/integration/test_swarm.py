@@ -2,6 +2,7 @@
 interface, a shard that dies.
 
 Needs an engine that can be a swarm, and the base images; skips with the reason where it cannot.
+FLOWMATE_IMAGE names an image that is there already; otherwise one is built.
 """
 
 import json
@@ -28,6 +29,7 @@ NAME = "flowmate-swarm-test"
 ROLES = ("coordinator", "capture", "shard")
 SERVICES = {"coordinator": 1, "capture": 1, "shard": 2, "api": 1}
 TOKEN = "of-a-test"
+IMAGE = os.environ.get("FLOWMATE_IMAGE", "")
 
 
 def swarm_of_one() -> bool:
@@ -74,6 +76,7 @@ class Swarm:
             "FLOWMATE_API_TOKEN": TOKEN,
             "FLOWMATE_IFACE": "lo",
             "FLOWMATE_CAPTURE_FILTER": "udp",
+            "FLOWMATE_IMAGE": IMAGE or "flowmate:local",
         }
         curve.make(folder / "keys")
 
@@ -137,7 +140,8 @@ def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
     node = docker("info", "--format", "{{.Swarm.NodeID}}").strip()
     labels = [f"flowmate.{role}" for role in ROLES]
     try:
-        Stack(tmp_path_factory.mktemp("image"), (1, 2, 3)).compose("build")
+        if not IMAGE:
+            Stack(tmp_path_factory.mktemp("image"), (1, 2, 3)).compose("build")
         removed()
         for label in labels:
             docker("node", "update", "--label-add", f"{label}=true", node)
