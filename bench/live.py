@@ -1,37 +1,48 @@
 """Live capture: packets a second without a drop, beside tcpdump on the same traffic.
 
-    python -m bench.live --seconds 60
+    python -m bench.live [rate] [highest] [flood]
 
-In a network namespace of its own with a pair of veth, `bench.generator` sends HTTP conversations
-out of one end; one after the other tcpdump, which throws them away, and flowmate's whole pipeline
-with each backend capture at the other. First at --rate; who drops there is tried at lower rates
-until nothing is dropped. Then at three times --rate, or what the generator can do: drops are
-counted, and memory stays as it is. Needs root, ip and tcpdump. The generator shares the cores.
+In a network namespace of its own with a pair of veth, `bench.generator` sends conversations out of
+one end. At the other captures tcpdump, which throws them away; flowmate's whole pipeline, with each
+backend; and flowmate with tcpdump beside it on the very same packets.
+
+`rate`: at --rate for --seconds. `highest`: which rate is the highest without a drop, by --tries
+runs of --try-seconds, the next half-way between a rate that was kept and one that was not. `flood`:
+at three times --rate, or what the generator can do, with small tables, so that memory has to level:
+drops are counted to the packet, and how memory of each process grows in the second half is told.
+Needs root, ip and tcpdump. The generator shares the cores.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from bench import veth
+from bench.growth import Grown, Growth, table
+from bench.live_run import LiveRun, dropped_of, generate, missing_of
 from bench.pipeline import machine
-from bench.probe import Running, clean_environ, flowmate_command, memory, skip
+from bench.probe import Running, clean_environ, skip
 
-FROM, TO = "fm-out", "fm-in"
+WHO = ("tcpdump", "ring", "pcap", "ring beside tcpdump")
 SETTLE_S = 0.5  # before the generator begins and after it ended
-MEMORY_S = 1.0  # between two looks at memory
-LOWER = 0.75  # the next rate, when packets were dropped
-MB = 1e6
+LOOK_S = 1.0
+HIGHER = 1.5  # the next rate, until packets are dropped
+KEPT = 0.97  # of the rate that was asked for: less is the generator's limit
+BUFFER = ("-B", "65536")  # KiB, as flowmate's
+SMALL = {
+    "max-flows": 100_000,
+    "max-streams": 100_000,
+    "max-stream-content-bytes": 64 << 20,
+    "max-messages": 50_000,
+}
 
 
 @dataclass
@@ -43,112 +54,92 @@ class Result:
     seconds: float
     taken: int
     dropped: int
-    cpu_s: float  # while packets were sent
+    missing: int  # neither taken nor counted
+    cpu_s: float  # of all its processes, while packets were sent
     capture_s: float  # of that, who reads the interface
-    memory_bytes: list[int]  # of all its processes together, over time
+    grown: list[Grown] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
         return self.sent / self.seconds
 
+    @property
+    def is_clean(self) -> bool:
+        return not self.dropped and not self.missing
+
     def row(self) -> str:
-        early, late = self.memory_bytes[len(self.memory_bytes) // 4], self.memory_bytes[-1]
-        missing = self.sent - self.taken - self.dropped
         return (
             f"| {self.who} | {self.rate:,.0f} | {self.sent:,} | {self.taken:,} | {self.dropped:,}"
-            f" | {missing} | {self.cpu_s / self.seconds:.2f}"
-            f" | {self.capture_s / max(self.taken, 1) * 1e9:,.0f} | {early / MB:,.0f}"
-            f" | {late / MB:,.0f} |"
+            f" | {self.missing} | {self.cpu_s / self.seconds:.2f}"
+            f" | {self.capture_s / max(self.taken, 1) * 1e9:,.0f} |"
         )
 
 
 HEAD = """\
-| | packets/s | sent | taken | dropped | missing | cores | capture ns | MB early | MB late |
-|---|---|---|---|---|---|---|---|---|---|"""
+| | packets/s | sent | taken | dropped | missing | cores | capture ns |
+|---|---|---|---|---|---|---|---|"""
 
 
-class Wire:
-    """A namespace with a pair of interfaces, and what runs in it."""
+class Tcpdump:
+    """tcpdump to /dev/null, capturing."""
 
-    def __init__(self) -> None:
-        self.name = f"fmbench{os.getpid()}"
+    def __init__(self, folder: Path) -> None:
+        words = ("tcpdump", "-i", veth.TO, "-n", *BUFFER, "-w", "/dev/null")
+        self.running = Running(words, clean_environ(), folder)
+        self.running.until("listening on")
 
-    def inside(self, *command: str) -> list[str]:
-        return ["ip", "netns", "exec", self.name, *command]
-
-    def __enter__(self) -> "Wire":
-        subprocess.run(["ip", "netns", "add", self.name], check=True)
-        pair = ("link", "add", TO, "type", "veth", "peer", "name", FROM)
-        subprocess.run(["ip", "-n", self.name, *pair], check=True)
-        for end in (FROM, TO):
-            quiet = f"net.ipv6.conf.{end}.disable_ipv6=1"
-            subprocess.run(self.inside("sysctl", "-qw", quiet), check=True)
-            subprocess.run(["ip", "-n", self.name, "link", "set", end, "up"], check=True)
-        return self
-
-    def __exit__(self, *what: object) -> None:
-        subprocess.run(["ip", "netns", "del", self.name], check=True)
-
-    def generate(self, rate: float, seconds: float, run: Running) -> tuple[int, float, list[int]]:
-        """Send; packets, seconds, and the memory of `run` meanwhile."""
-        command = (sys.executable, "-m", "bench.generator", FROM)
-        told = ("--rate", str(rate), "--seconds", str(seconds))
-        sizes: list[int] = []
-        with subprocess.Popen(
-            self.inside(*command, *told), stdout=subprocess.PIPE, env=clean_environ()
-        ) as sender:
-            while sender.poll() is None:
-                sizes.append(sum(memory(pid)[1] for pid in list(run.sampler.processes)))
-                time.sleep(MEMORY_S)
-            assert sender.stdout is not None
-            found = json.loads(sender.stdout.read())
-        return found["sent"], found["seconds"], sizes
+    def end(self) -> tuple[int, int]:
+        """Packets that it took, and that the kernel dropped."""
+        self.running.process.send_signal(signal.SIGINT)
+        told = re.findall(r"(\d+) packets (captured|dropped by kernel)", self.running.end().stderr)
+        taken, dropped = (int(number) for number, _ in told)
+        return taken, dropped
 
 
-def tcpdump(wire: Wire, rate: float, seconds: float, folder: Path) -> Result:
-    """tcpdump to /dev/null, with a buffer like flowmate's."""
-    command = ("tcpdump", "-i", TO, "-n", "-B", "65536", "-w", "/dev/null")
-    run = Running(wire.inside(*command), clean_environ(), folder)
-    run.until("listening on")
-    sent, took, cpu_s, capture_s, sizes = send(wire, rate, seconds, run)
-    run.process.send_signal(signal.SIGINT)
-    done = run.end()
-    told = re.findall(r"(\d+) packets (captured|dropped by kernel)", done.stderr)
-    taken, dropped = (int(number) for number, _ in told)
-    return Result("tcpdump", sent, took, taken, dropped, cpu_s, capture_s, sizes)
+def tcpdump(rate: float, seconds: float, folder: Path) -> list[Result]:
+    capturing = Tcpdump(folder)
+    sent, took, cpu_s, capture_s, grown = send(rate, seconds, capturing.running)
+    taken, dropped = capturing.end()
+    missing = sent - taken - dropped
+    return [Result("tcpdump", sent, took, taken, dropped, missing, cpu_s, capture_s, grown)]
 
 
-def flowmate(wire: Wire, rate: float, seconds: float, folder: Path, backend: str) -> Result:
-    """The whole pipeline with its defaults."""
-    output = folder / "live.jsonl"
-    output.unlink(missing_ok=True)
-    command = (*flowmate_command(), "--iface", TO, "--capture-backend", backend)
-    run = Running(wire.inside(*command, "--output", str(output)), clean_environ(), folder)
-    while not any(source["status"] == "reading" for source in sources(output)):
-        if run.process.poll() is not None:
-            raise SystemExit(run.end().stderr)
-        time.sleep(0.1)
-    sent, took, cpu_s, capture_s, sizes = send(wire, rate, seconds, run)
-    run.process.send_signal(signal.SIGINT)
+def flowmate(who: str, rate: float, seconds: float, folder: Path, *options: str) -> list[Result]:
+    """The whole pipeline; and tcpdump, where it is beside it."""
+    backend, _, beside = who.partition(" beside ")
+    output = ("--output", str(folder / "live.jsonl"))
+    run = LiveRun(folder, "--capture-backend", backend, *output, *options)
+    other = Tcpdump(folder) if beside else None
+    sent, took, cpu_s, capture_s, grown = send(rate, seconds, run.running)
+    health = run.settled(sent)
+    found = []
+    if other is not None:
+        seconds_used = used(other.running)
+        taken, dropped = other.end()
+        lost = sent - taken - dropped
+        found.append(Result("tcpdump beside it", sent, took, taken, dropped, lost, *seconds_used))
     done = run.end()
     if done.status:
         raise SystemExit(done.stderr)
-    *_, source = sources(output)
-    dropped = source["dropped_kernel"] + source["dropped_interface"] + source["dropped_ours"]
-    name = f"flowmate, {backend}"
-    return Result(name, sent, took, source["packets"], dropped, cpu_s, capture_s, sizes)
+    (source,) = health["sources"]
+    missing = sum(map(abs, missing_of(sent, health)))
+    mine = Result(
+        f"flowmate, {backend}", sent, took, source["packets"], dropped_of(health), missing,
+        cpu_s, capture_s, grown,
+    )  # fmt: skip
+    return [mine, *found]
 
 
-def send(
-    wire: Wire, rate: float, seconds: float, run: Running
-) -> tuple[int, float, float, float, list[int]]:
-    """Packets, seconds, the CPU time of `run` meanwhile, that of capture alone, and memory."""
+def send(rate: float, seconds: float, run: Running) -> tuple[int, float, float, float, list[Grown]]:
+    """Packets, seconds, the CPU time of `run` meanwhile, that of capture alone, and what grew."""
     time.sleep(SETTLE_S)
     before, capture_before = used(run)
-    sent, took, sizes = wire.generate(rate, seconds, run)
+    growth = Growth(run.process.pid, LOOK_S)
+    growth.start()
+    sent, took = generate(rate, seconds)
     time.sleep(SETTLE_S)
     after, capture_after = used(run)
-    return sent, took, after - before, capture_after - capture_before, sizes
+    return sent, took, after - before, capture_after - capture_before, growth.end()
 
 
 def used(run: Running) -> tuple[float, float]:
@@ -158,55 +149,70 @@ def used(run: Running) -> tuple[float, float]:
     return total, found.get("capture", total)
 
 
-def sources(output: Path) -> Iterator[dict[str, Any]]:
-    """What was written of the interface so far."""
-    if not output.exists():
-        return
-    with output.open() as lines:
-        for line in lines:
-            if '"event":"source_status"' in line and line.endswith("\n"):
-                yield json.loads(line)
-
-
-def ladder(name: str, given: argparse.Namespace, wire: Wire, folder: Path) -> list[Result]:
-    """At --rate; where packets were dropped at lower ones too, until none are."""
-    found: list[Result] = []
-    rate = given.rate
-    while not found or (found[-1].dropped and rate > 1000):
-        found.append(one(name, wire, rate, given.seconds, folder))
-        rate *= LOWER
+def one(who: str, rate: float, seconds: float, *options: str) -> list[Result]:
+    """A run in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="fm-live-") as name:
+        folder = Path(name)
+        if who == "tcpdump":
+            found = tcpdump(rate, seconds, folder)
+        else:
+            found = flowmate(who, rate, seconds, folder, *options)
+    for result in found:
+        print(result.row(), file=sys.stderr, flush=True)
     return found
 
 
-def one(name: str, wire: Wire, rate: float, seconds: float, folder: Path) -> Result:
-    if name == "tcpdump":
-        result = tcpdump(wire, rate, seconds, folder)
-    else:
-        result = flowmate(wire, rate, seconds, folder, name)
-    print(result.row(), file=sys.stderr)
-    return result
+def highest(who: str, given: argparse.Namespace) -> list[Result]:
+    """Runs at rates that close in on the highest without a drop; which one that is comes last."""
+    kept: Result | None = None
+    low, high, rate = 0.0, float("inf"), given.rate
+    found: list[Result] = []
+    for _ in range(given.tries):
+        result, *_ = one(who, rate, given.try_seconds)
+        found.append(result)
+        if result.is_clean:
+            low, kept = rate, result
+            if result.rate < KEPT * rate:
+                break
+        else:
+            high = rate
+        rate = low * HIGHER if high == float("inf") else (low + high) / 2
+    return [*found, kept] if kept is not None else found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Live capture beside tcpdump.")
+    parser.add_argument("what", nargs="*", default=["rate", "highest", "flood"])
     parser.add_argument("--rate", type=float, default=200_000, help="packets a second")
-    parser.add_argument("--seconds", type=float, default=60.0, help="at each rate")
-    parser.add_argument("--flood-seconds", type=float, default=20.0, help="at three times --rate")
-    parser.add_argument("--who", nargs="+", default=["tcpdump", "ring", "pcap"])
+    parser.add_argument("--seconds", type=float, default=60.0, help="at --rate, and three times it")
+    parser.add_argument("--try-seconds", type=float, default=8.0)
+    parser.add_argument("--tries", type=int, default=5)
+    parser.add_argument("--who", nargs="+", default=list(WHO), choices=WHO)
     given = parser.parse_args(argv)
     if os.geteuid() or not shutil.which("ip") or not shutil.which("tcpdump"):
         return skip("live capture", "needs root, ip and tcpdump")
-    with Wire() as wire, tempfile.TemporaryDirectory(prefix="fm-live-") as folder:
-        at_rate = [row for name in given.who for row in ladder(name, given, wire, Path(folder))]
-        flood = [
-            one(name, wire, 3 * given.rate, given.flood_seconds, Path(folder)) for name in given.who
+    veth.enter()
+    print(machine())
+    if "rate" in given.what:
+        rows = [row for who in given.who for row in one(who, given.rate, given.seconds)]
+        told(f"{given.rate:,.0f} packets a second asked, {given.seconds:.0f} s", rows)
+    if "highest" in given.what:
+        for who in given.who:
+            told(f"Highest rate of {who}, {given.try_seconds:.0f} s", highest(who, given))
+    if "flood" in given.what:
+        bounds = [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
+        rows = [
+            row for who in given.who for row in one(who, 3 * given.rate, given.seconds, *bounds)
         ]
-    asked = f"{given.rate:,.0f} packets a second asked of the generator, {given.seconds:.0f} s"
-    print(f"{machine()}\n\n{asked}:\n\n{HEAD}")
-    print("\n".join(row.row() for row in at_rate))
-    print(f"\nThree times that asked of it, {given.flood_seconds:.0f} s:\n\n{HEAD}")
-    print("\n".join(row.row() for row in flood))
+        told(f"{3 * given.rate:,.0f} a second asked, {given.seconds:.0f} s, small tables", rows)
+        for row in rows:
+            print(f"\n{row.who}:\n\n{table(row.grown)}")
     return 0
+
+
+def told(title: str, rows: Sequence[Result]) -> None:
+    lines = "\n".join(row.row() for row in rows)
+    print(f"\n{title}:\n\n{HEAD}\n{lines}", flush=True)
 
 
 if __name__ == "__main__":

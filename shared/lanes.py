@@ -19,6 +19,8 @@ import os
 import secrets
 import time
 from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +39,7 @@ SLOTS_MIN, SLOTS_MAX = (
 END_CREDIT, TICK_CREDIT = 1 << 31, (1 << 31) + 1
 HELLO = (1 << 31) + 2  # a shard says of itself that it waits
 ASK_EVERY_S = 1.0  # for a credit, when none comes
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Slot:
@@ -200,11 +203,11 @@ class LaneSender:
         now_ns: int,
         timeout_ms: int,
         upto: tuple[str, int] = ("", 0),
+        others: Mapping[str, int] = NOTHING,
     ) -> bool:
         """Hand slot `index` to the shard. False when its queue stayed full: try again. upto: the
-        input it is of, and the number in it up to which the shard has everything then."""
-        if not self.socket.poll(timeout_ms, zmq.POLLOUT):
-            return False
+        input it is of, and the number in it up to which the shard has everything then; others: the
+        same of inputs before it."""
         slot = self.slots[index]
         header = BatchHeader(
             kind="packets",
@@ -218,6 +221,7 @@ class LaneSender:
             rows_before=self.rows_sent,
             input=upto[0],
             upto=upto[1],
+            others=dict(others),
             ring=self.ring,
             refed=self.refed,
         ).pack()
@@ -232,6 +236,7 @@ class LaneSender:
             else:
                 self.socket.send(header, zmq.NOBLOCK)
         except zmq.Again:
+            self.socket.poll(timeout_ms, zmq.POLLOUT)
             return False
         self._sent.append((index, rows))
         waiting = sum(packets for _, packets in self._sent)

@@ -25,6 +25,7 @@ GAUGES: Mapping[Service, frozenset[str]] = {
             "queue_rows",
             "queue_rows_peak",
             "queue_rows_max",
+            "open_rows",
             "lag_ms",
             "packet_ring_bytes",
             "packet_ring_bytes_max",

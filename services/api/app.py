@@ -46,11 +46,14 @@ server with a token wants it with every request, as `Authorization: Bearer TOKEN
 `?token=TOKEN`.
 """
 
+# They are tried one after the other, which was 7 % of the API's time with 50 clients: what clients
+# ask for all the time comes first.
 RESOURCES = (
+    live,
+    content,
     health,
     overview,  # before what takes any word for an id
     streams,
-    content,
     conversation,
     messages,
     bodies,
@@ -61,7 +64,6 @@ RESOURCES = (
     hide_rules,
     profiles,
     captures,
-    live,
     metrics,
     home,
 )

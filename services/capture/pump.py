@@ -32,6 +32,7 @@ class Pump:
         self.counts = np.zeros(len(DECODE_STATUSES), np.uint64)
         self.packets = 0
         self.bytes = 0
+        self.is_busy = False  # some of what is counted may not have reached the sink
         self._rows = np.zeros(0, PACKET)
         self._stats: dict[str, int] | None = None  # what is told while nothing is counted
 
@@ -42,6 +43,7 @@ class Pump:
         if self._rows.size < batch.records.size:
             self._rows = np.zeros(batch.records.size, PACKET)
         rows, data = self._rows[: batch.records.size], batch.data[: batch.used]
+        self.is_busy = True
         held_before = int(self.counts[FRAGMENT_HELD])
         joined: list[Joined] = []
         decode(data, batch.records, rows, self.counts)
@@ -53,7 +55,10 @@ class Pump:
             self.ring.take(batch, rows, joined, self.numbers)
         self.packets += batch.records.size
         self.bytes += int(batch.records["wirelen"].sum(dtype=np.uint64))
-        self.sink.route(rows, data)
+        try:
+            self.sink.route(rows, data)
+        finally:
+            self.is_busy = False
 
     @contextmanager
     def uncounted(self) -> Iterator[None]:

@@ -90,6 +90,14 @@ class Refeeding:
         held = self._held[shard] = _Held(self.router, shard, had, self.ring.next_number)
         held.feed = self._packets(held, 0)
 
+    @property
+    def open_rows(self) -> int:
+        """New packets that lanes which are held have not been fed yet."""
+        return sum(
+            max(0, self.router.passed_over[shard] - (held.sent if held.is_new else 0))
+            for shard, held in self._held.items()
+        )
+
     def stats(self) -> dict[str, int]:
         if self.ring is None:
             return {}

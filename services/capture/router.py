@@ -14,6 +14,7 @@ from shared.lanes import LaneSender
 
 T = TypeVar("T")
 HALF = np.uint64(32)
+INPUTS_TOLD = 64  # besides the one that is sent
 WAIT_MS = 100  # for a slot, before looking whether it is time to stop
 
 
@@ -40,6 +41,7 @@ class Router:
         self.seen = seen or [{} for _ in lanes]
         self.numbers = NO_NUMBERS
         self._upto: tuple[str, int] = ("", 0)
+        self._before: dict[str, int] = {}  # up to where inputs before that were sent, newest last
         self._open: list[int | None] = [None] * len(lanes)
         self._fill = [np.zeros(2, np.uint64) for _ in lanes]
         self.held: dict[int, int] = {}  # shards that get older packets now, and the time of those
@@ -53,6 +55,7 @@ class Router:
         numbers = self.numbers
         if numbers.name != self._upto[0]:
             self.flush()
+            self._note_before(numbers.name)
         for shard in range(len(self.lanes)):
             seen = self.seen[shard].get(numbers.name, -1)
             at = 0 if seen < 0 else numbers.row_behind(seen)
@@ -64,6 +67,17 @@ class Router:
         if packets.size:
             # the last packet's time, not the latest: one wrong clock must not make all flows idle
             self.now_ns = int(packets["ts_ns"][-1])
+
+    def _note_before(self, now: str) -> None:
+        """Another input is routed from now on. A shard that takes the place of one that was killed
+        is told of those before it too, whose last packets may have gone with that one."""
+        name, upto = self._upto
+        if name:
+            self._before.pop(name, 0)
+            self._before[name] = upto
+        self._before.pop(now, 0)
+        while len(self._before) > INPUTS_TOLD:
+            del self._before[next(iter(self._before))]
 
     def route_to(
         self,
@@ -86,6 +100,15 @@ class Router:
             if shard not in self.held:
                 self._upto = numbers.name, numbers.upto(at) if numbers.name else 0
             self._send(shard)
+
+    @property
+    def open_rows(self) -> int:
+        """Packets in batches that were not sent, without those that are sent again."""
+        return sum(
+            int(fill[0])
+            for lane, fill in zip(self.lanes, self._fill, strict=True)
+            if not lane.refed
+        )
 
     def hold(self, shard: int) -> None:
         """From now on it gets only what is routed to it alone."""
@@ -137,7 +160,8 @@ class Router:
         rows, octets = int(fill[0]), int(fill[1])
         is_held = shard in self.held  # what it gets is not what is read now
         now_ns, upto = (self.held[shard], ("", 0)) if is_held else (self.now_ns, self._upto)
-        self._until(lambda: lane.send(index, rows, octets, now_ns, WAIT_MS, upto) or None)
+        others = {} if is_held else self._before
+        self._until(lambda: lane.send(index, rows, octets, now_ns, WAIT_MS, upto, others) or None)
         self._open[shard] = None
         fill[:] = 0
         self.batches += 1

@@ -145,10 +145,12 @@ class Health:
 
     # -------------------------------------------------------------------------- numbers
     def totals(self) -> dict[str, int]:
-        """Since the start of the run. Packets and bytes are capture's, before decoding."""
+        """Since the start of the run. Packets and bytes are capture's, before decoding; and packets
+        that shards have of a capture which was killed before it reported them."""
         sources, shards = self.sources, self.shards
+        unreported = max(0, -self._balance()) if sources.restarts else 0
         return {
-            "packets": sources.total("packets") or shards.total("packets"),
+            "packets": sources.total("packets") + unreported or shards.total("packets"),
             "bytes": sources.total("bytes") or shards.total("bytes"),
             "filtered": sources.total("filtered"),
             **{name: sources.total(name) for name in REFED if name in sources.stats},
@@ -169,17 +171,19 @@ class Health:
         told = [name for name in self.sources.stats if name.startswith(CAPTURE_DROPS_PREFIX)]
         told += [RING_LEFT_OUT] if RING_LEFT_OUT in self.sources.stats else []
         found |= {name: self.sources.total(name) for name in (*FRAGMENT_DROPS, *sorted(told))}
+        found["dropped_not_sent"] = max(0, self._balance())
         found |= {name: self.shards.total(name) for name in SHARD_DROPS}
         found |= self.inventory.losses()
         found["event_messages_lost"] = sum(shard.messages_lost for shard in self.shards.all)
         found["output_lines_in_restart"] = self._lines_in_restart()
         found["messages_malformed"] = self.malformed_messages
-        found["output_lines"] = self._lines_lost()
+        written = [sink.written for sink in self.sinks]
+        found["output_lines"] = sum(each.lost for each in written)
+        found["output_records"] = sum(each.records_lost for each in written)
         return found
 
-    def _lines_lost(self) -> int:
-        before = self.before.get("lines_lost", 0)
-        return before + sum(sink.numbers()["lines_lost"] for sink in self.sinks)
+    def _balance(self) -> int:
+        return self.sources.balance(self.shards.told_packets())
 
     def _lines_in_restart(self) -> int:
         """Lines that shards told and a coordinator that was killed did not come to write: they are
@@ -232,9 +236,8 @@ class Health:
             "lives": self.lives.describe(),
             "events": self.merger.events,
             "told_messages": self.merger.told_messages,
-            "lines_lost": self._lines_lost(),
             "streams": self._streams(),
-            "written": None if written is None else [written.size, written.lines],
+            "written": None if written is None else list(written),
         }
 
     def restore(self, kept: dict[str, Any], now: float, at_us: int) -> None:
@@ -245,9 +248,7 @@ class Health:
         self.lives.see("coordinator", "restarted", at_us, self.lives.restarts("coordinator") + 1)
         self.merger.events, self.merger.told_messages = kept["events"], kept["told_messages"]
         lines = sum(sink.written.lines for sink in self.sinks)
-        self.before = {
-            "lines": lines, "lines_lost": kept["lines_lost"], "streams": kept["streams"],
-        }  # fmt: skip
+        self.before = {"lines": lines, "streams": kept["streams"]}
 
     def notice(self, notice: Notice) -> None:
         """The launcher saw a process end, or started one."""

@@ -45,6 +45,7 @@ OF_PATTERNS = (
     ("pattern_matches_over_limit", "over_limit", "Matches that a bound left out."),
     ("pattern_timeouts", "timeouts", "Streams in which a pattern took too long and was stopped."),
     ("pattern_skipped_scans", "skipped", "Scans put off because their pattern took its share."),
+    ("pattern_unseen_bytes", "unseen_bytes", "Content that made room while its pattern rested."),
     ("pattern_todo_bytes", "todo_bytes", "Retained content that new patterns have not seen yet."),
 )
 

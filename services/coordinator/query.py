@@ -90,11 +90,10 @@ class Queries:
         if query.cursor is not None:
             number, cursor = inventory.number[: mask.size], min(query.cursor, U64_MAX)
             mask &= number < cursor if newest else number > cursor
-        slots = inventory.in_order(mask)
-        slots = slots[::-1] if newest else slots
-        offset = min(query.offset, slots.size)
-        before, slots = total - slots.size + offset, slots[offset:]
-        rest, slots = slots.size > query.limit, slots[: query.limit]
+        left = int(np.count_nonzero(mask)) if query.cursor is not None else total
+        offset = min(query.offset, left)
+        slots = inventory.window(mask, offset, query.limit + 1, newest)
+        before, rest, slots = total - left + offset, slots.size > query.limit, slots[: query.limit]
         cursor_after = int(inventory.number[slots[-1]]) if rest else None
         return Page(slots, total, hidden, before, cursor_after)
 

@@ -256,7 +256,8 @@ class Shards:
         shard.stats = header.stats
         shard.events += header.events
         shard.rows = header.rows
-        shard.note_seen(header.input, header.upto)
+        for name, upto in header.seen.items():
+            shard.note_seen(name, upto)
         return True
 
     def note_death(self, index: int, pid: int) -> None:
@@ -290,6 +291,10 @@ class Shards:
         if name in GAUGES:
             return sum(shard.stats.get(name, 0) for shard in self.all)
         return sum(shard.total(name) for shard in self.all)
+
+    def told_packets(self) -> list[int]:
+        """Of each number."""
+        return [shard.told_packets for shard in self.all]
 
     @property
     def all_ended(self) -> bool:

@@ -1,16 +1,19 @@
 """What capture says of its sources: totals of one process, carried when another one follows."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.coordinator.ledger import Ledger
 from services.coordinator.state import StateFile
 from shared import metrics
+from shared.columns import DECODE_STATUSES, PARSED
 from shared.schema import CaptureReport, SourceReport
 
 SILENT_AFTER_S = 2.0
 GAUGES = metrics.GAUGES["capture"]
+DECODED = f"decode_{DECODE_STATUSES[PARSED]}"
+AGAIN = ("file", "watch", "upload")  # kinds of sources that a new capture reads again
 
 
 class Sources:
@@ -38,6 +41,7 @@ class Sources:
         self._heard_at, self._start_grace_s = now, start_grace_s
         self._is_dead = False
         self._carried: Counter[str] = Counter()
+        self._balance = 0
 
     def take(self, report: CaptureReport, now: float) -> list[SourceReport]:
         """Note a report; returns the sources whose status changed by it."""
@@ -100,6 +104,30 @@ class Sources:
         """Packets that were sent to a shard; None when capture did not say."""
         return self.sent[shard] if shard < len(self.sent) else None
 
+    def balance(self, told: Sequence[int]) -> int:
+        """Packets that were counted as captured and that no shard was sent: with a capture that was
+        killed, or stopped while a shard was full, goes what it had not sent. Negative: that were
+        sent by a capture that did not come to report them. told: packets of each shard that were
+        told to be analysed, or lost.
+
+        Where captures before the present one have sent something that is still on its way, that
+        counts once it is told. As before in the middle of a batch, and while what can be read again
+        is being read again.
+        """
+        if "open_rows" in self.stats and len(self.sent) == len(told) and not self._reads_again:
+            sent = sum(map(max, self.sent, told)) if self.restarts else sum(self.sent)
+            dropped = self.total("dropped_refeed")
+            self._balance = self.total(DECODED) - dropped - self.stats["open_rows"] - sent
+        return self._balance
+
+    @property
+    def _reads_again(self) -> bool:
+        """What the capture before the present one had counted may not have been sent yet."""
+        return self.restarts > 0 and any(
+            source.kind in AGAIN and source.status in ("waiting", "reading")
+            for source in self.reports
+        )
+
     def total(self, name: str) -> int:
         """A counter over all instances."""
         return self.stats.get(name, 0) + self._carried[name]
@@ -132,6 +160,7 @@ class Sources:
             "carried": self._carried,
             "stats": self.stats,
             "sent": self.sent,
+            "balance": self._balance,
             "reports": [report.model_dump() for report in self.reports],
         }
 
@@ -141,6 +170,7 @@ class Sources:
         self.ended, self.restarts, self.away_ms = kept["ended"], kept["restarts"], kept["away_ms"]
         self.now_ns, self.stats = kept["now_ns"], kept["stats"]
         self._carried, self.sent = Counter(kept["carried"]), kept["sent"]
+        self._balance = kept["balance"]
         self.reports = [SourceReport.model_validate(report) for report in kept["reports"]]
 
     def describe(self) -> list[dict[str, Any]]:

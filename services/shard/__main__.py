@@ -226,7 +226,6 @@ class Shard:
 
     def _header(self, kind: Literal["events", "end"], told: EventBatch = NOTHING) -> bytes:
         self.told = self.progress.taken
-        name, upto, rows = self.told
         counts: dict[str, Any] = told.counts()
         return EventsHeader(
             kind=kind,
@@ -237,9 +236,8 @@ class Shard:
             **counts,
             now_ns=self.worker.now_ns,
             stats=self.stats(),
-            input=name,
-            upto=upto,
-            rows=rows,
+            seen=self.progress.news(),
+            rows=self.told,
         ).pack()
 
     def _tell(self, told: EventBatch) -> None:
@@ -250,13 +248,19 @@ class Shard:
         self._send(self._header("events", told), told.frames())
 
     def _send(self, header: bytes, columns: list[bytes]) -> None:
-        """Wait for room in the coordinator's queue, and answer requests meanwhile."""
+        """Wait for room in the coordinator's queue; answer requests and go on with searches
+        meanwhile."""
+        wait_ms = 20
         while not self._is_out_of_patience():
-            if self.events.poll(20, zmq.POLLOUT):
+            try:
                 self.events.send_multipart([header, *columns], zmq.NOBLOCK)
-                self.seq += 1
-                return
-            self._answer()
+            except zmq.Again:
+                if not self.events.poll(wait_ms, zmq.POLLOUT):
+                    self._answer()
+                    wait_ms = 0 if self.worker.searches.work(WORK_S) else 20
+                continue
+            self.seq += 1
+            return
 
     def _is_out_of_patience(self) -> bool:
         """Whether a signal asked for the end and FAREWELL_S have gone: nobody may be reading."""
@@ -372,6 +376,7 @@ class Shard:
         self._ask("register", self._identity(self.index))
         self.patterns_version = self.favorites_version = -1  # its own numbers
         self.snapshot = True
+        self.progress.tell_all_again()
         self.worker.tell_all_again()
         self.snapshot = False
         if self.ended:

@@ -22,9 +22,10 @@ class Progress:
     def __init__(self) -> None:
         self.lost = self.repeated = 0
         self.rows = 0  # sent to this number up to the newest batch
-        self.input, self.upto = "", 0  # of the newest batch
-        self.taken: tuple[str, int, int] = ("", 0, 0)  # input, upto, rows: what was taken whole
+        self.taken = 0  # rows, then, of what was taken whole
         self._seen: dict[str, int] = {}
+        self._begun: dict[str, int] = {}  # of it, what is being taken
+        self._news: dict[str, int] = {}  # what the coordinator was not told
         self._told = 0  # by predecessors
         self._capture = ""  # the one that asked last
         self._next: dict[str, int] = {}  # by capture: number of the packet to come
@@ -37,7 +38,7 @@ class Progress:
         if (sent := registered.get("sent")) is not None:  # the input has ended: nothing more comes
             self.lost += max(0, sent - self._told)
             self._told = self.rows = int(sent)
-        self.taken = ("", 0, self.rows)
+        self.taken = self.rows
 
     def resume(self, capture: str) -> dict[str, Any]:
         """A capture begins: how far this shard is. A predecessor may have told of more than it had
@@ -55,14 +56,25 @@ class Progress:
             return False
         self._count(header)
         self.rows += header.rows
-        if header.input:
-            self._note_seen(header.input, header.upto)
-        self.input, self.upto = header.input, header.upto
+        self._begun = header.others | ({header.input: header.upto} if header.input else {})
+        for name, upto in self._begun.items():
+            self._note_seen(name, upto)
         return True
 
     def finish(self) -> None:
         """The message that was begun is taken."""
-        self.taken = (self.input, self.upto, self.rows)
+        self.taken = self.rows
+        self._news |= self._begun
+        self._begun = {}
+
+    def news(self) -> dict[str, int]:
+        """How far inputs are taken whole, where that was not told yet."""
+        news, self._news = self._news, {}
+        return news
+
+    def tell_all_again(self) -> None:
+        """Everything is news to a coordinator that restarted."""
+        self._news = dict(self._seen)
 
     def lose(self, header: BatchHeader) -> None:
         """A batch cannot be had any more."""

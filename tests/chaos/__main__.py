@@ -23,7 +23,7 @@ def main() -> int:
     while (left := until - time.monotonic()) > 1 or not number:
         with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
             each = Round(Path(folder), f"{seed} {number}")
-            kind = each.of_a_pipe if number % 2 else each.of_files
+            kind = (each.of_files, each.of_a_pipe, each.of_a_folder)[number % 3]
             try:
                 print(f"round {number}, {kind.__name__}: {kind(min(ROUND_S, left))}", flush=True)
             except BaseException:

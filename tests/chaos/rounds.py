@@ -3,6 +3,7 @@
 import json
 import random
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tests.chaos.disk import small_disk
 from tests.chaos.trouble import Trouble
+from tests.conftest import ROOT, clean_environ
 from tests.e2e import steady
 from tests.e2e.run import Row, Served, served, total
 
@@ -20,6 +22,7 @@ PORT = 9000
 FAVORITES = 10
 END_S = 90.0
 PIPE_PACKETS_A_STEP, PIPE_STEP_S = 200, 0.02
+ROTATED_PER_STREAM, ROTATION_S = 300, 1.0
 NEVER = ("--regex", "never[0-9]{9}")  # a pattern that costs work and finds nothing
 
 
@@ -87,6 +90,30 @@ class Round:
             self._disturb(run, seconds, ("shard", "coordinator", "api"))
             return self._check(run, pipe.end())
 
+    def of_a_folder(self, seconds: float) -> str:
+        """Captures that come one after the other, and grow: read on where they were, whoever is
+        killed. A watched folder has no end, so the run is looked at when all is read."""
+        drop, rotated = self.folder / "drop", self.folder / "rotated.pcap"
+        drop.mkdir()
+        frames = steady.frames(STREAMS, ROTATED_PER_STREAM, PORT)
+        rotated.write_bytes(steady.capture(frames))
+        packets, files = STREAMS * ROTATED_PER_STREAM, max(1, round(seconds / ROTATION_S))
+        words = [str(rotated), str(drop), str(files), str(ROTATION_S)]
+        with (
+            self._run("--watch", drop, env=steady.SMALL) as run,
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.rotating_writer", *words],
+                cwd=ROOT,
+                env=clean_environ(),
+            ) as writer,
+        ):
+            try:
+                self._disturb(run, seconds, ("capture", "shard", "coordinator", "api"))
+                assert writer.wait(END_S) == 0
+            finally:
+                writer.kill()
+            return self._check(run, packets, has_end=False)
+
     @contextmanager
     def _run(
         self, *arguments: str | Path, env: dict[str, str] | None = None, stdin: int | None = None
@@ -114,10 +141,11 @@ class Round:
             trouble.next()
             assert run.process.poll() is None, f"the run ended: {run.said()}"
 
-    def _check(self, run: Served, packets: int) -> str:
+    def _check(self, run: Served, packets: int, *, has_end: bool = True) -> str:
         """Returns how it went."""
         # that lines could not be written is said until one can be, and there may be none any more
-        health = wait_completed(run, must_be_well="filled the disk" not in self.done)
+        must_be_well = "filled the disk" not in self.done
+        health = wait_settled(run, must_be_well, has_end, packets)
         told, lost, repeated = (total(health, name) for name in COUNTS)
         assert health["totals"]["packets"] == packets, "capture counted each packet once"
         assert told + lost - repeated == packets, "each packet is analysed or counted as lost"
@@ -142,23 +170,27 @@ class Round:
         lost = drops["output_lines"] + drops["output_lines_in_restart"]
         if self.trouble.double_fault:
             return
-        if "filled the disk" not in self.done:
-            assert written + lost == told
-        assert written <= told
+        assert written + lost == told, (written, drops, told)
 
 
 COUNTS = ("packets", "packets_lost", "packets_repeated")
 
 
-def wait_completed(run: Served, must_be_well: bool) -> Row:
-    """The health of the run when it has ended and everybody is there."""
+def wait_settled(run: Served, must_be_well: bool, has_end: bool, packets: int) -> Row:
+    """The health of the run when it has ended, or has accounted for so many packets and written
+    what it told, and everybody is there."""
     deadline = time.monotonic() + END_S
     health: Row = {}
     while time.monotonic() < deadline:
         health = run.wait_for(lambda health: True)
         there = all(shard["state"] in ("ready", "ended") for shard in health["shards"])
         well = health["status"] == "ok" or (there and not must_be_well)
-        if health["run_status"] == "completed" and well:
+        is_over = health["run_status"] == "completed"
+        if not has_end:
+            told, lost, repeated = (total(health, name) for name in COUNTS)
+            is_over = health["totals"]["packets"] == told + lost - repeated == packets
+            is_over &= not health["queues"]["output_bytes"]
+        if is_over and well:
             return health
         time.sleep(0.1)
     raise AssertionError(f"no end after {END_S:.0f} s: {health}\n{run.said()}")

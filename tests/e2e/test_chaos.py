@@ -1,4 +1,4 @@
-"""A minute of `make chaos`, always the same: services are killed, held up, starved."""
+"""Three rounds of `make chaos`, always the same: services are killed, held up, starved."""
 
 from pathlib import Path
 
@@ -14,6 +14,10 @@ SECONDS = 30.0
 
 def test_files_are_read_whole_whatever_happens(tmp_path: Path) -> None:
     print(Round(tmp_path, SEED).of_files(SECONDS))
+
+
+def test_a_folder_is_read_whole_whatever_happens(tmp_path: Path) -> None:
+    print(Round(tmp_path, SEED).of_a_folder(SECONDS))
 
 
 def test_a_pipe_is_accounted_for_whatever_happens(tmp_path: Path) -> None:

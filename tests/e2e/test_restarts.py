@@ -14,14 +14,33 @@ import pytest
 
 from shared.remote import Remote
 from tests import builders as b
-from tests.e2e.run import COMMAND, Row, Served, environ, events_of, pid_of, served, total
-from tests.e2e.steady import PACKETS, PER_STREAM, SMALL, STREAMS, accounted, held, life_of
+from tests.e2e.run import (
+    COMMAND,
+    Row,
+    Served,
+    environ,
+    events_of,
+    pid_of,
+    served,
+    total,
+)
+from tests.e2e.steady import (
+    ON_THE_WAY,
+    PACKETS,
+    PER_STREAM,
+    SMALL,
+    STREAMS,
+    accounted,
+    held,
+    life_of,
+)
 from tests.e2e.test_faults import Trickle
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
 TOLD_S = 2.0  # until health says what happened
+FULL = 1000  # packets that are more than fit before a shard
 
 
 def killed(run: Served, service: str) -> float:
@@ -131,6 +150,24 @@ def test_a_pipe_cannot_be_read_on_and_that_is_said(trickle: Trickle) -> None:
     assert source["packets"] == health["totals"]["packets"] == accounted(health) == 50
     assert "capture was killed while it read this" in source["problems"][-1]["reason"]
     assert len(run.rows()) == 50
+
+
+def test_what_capture_took_along_that_no_shard_was_sent_is_counted(tmp_path: Path) -> None:
+    """The shard takes nothing, so capture stands in the middle of a batch that it has counted."""
+    arguments = ("--pcap", "-", "--output", "out.jsonl")
+    with served(*arguments, folder=tmp_path, env=SMALL, stdin=subprocess.PIPE) as run:
+        trickle = Trickle(run)
+        trickle.send(1)
+        run.wait_for(lambda health: accounted(health) == 1)
+        shard = held(run)
+        trickle.send(FULL)
+        run.wait_for(lambda health: health["totals"]["packets"] > 1 + ON_THE_WAY)
+        killed(run, "capture")
+        os.kill(shard, signal.SIGCONT)
+        health = run.wait_ended()
+        lost = health["drops"]["dropped_not_sent"]
+        assert lost > 0
+        assert health["totals"]["packets"] == accounted(health) + lost <= trickle.sent
 
 
 def test_capture_that_is_killed_reads_on_and_no_packet_is_there_twice(

@@ -17,7 +17,16 @@ import pytest
 
 from tests.conftest import ROOT, clean_environ
 from tests.e2e.run import Row, Served, events_of, flowmate, free_port, pid_of, served, total
-from tests.e2e.steady import PACKETS, PER_STREAM, SMALL, STREAMS, accounted, held, life_of
+from tests.e2e.steady import (
+    ON_THE_WAY,
+    PACKETS,
+    PER_STREAM,
+    SMALL,
+    STREAMS,
+    accounted,
+    held,
+    life_of,
+)
 from tests.e2e.test_reading import octets_of
 from tests.rotating_writer import parts_of
 from tests.waiting import eventually
@@ -200,6 +209,31 @@ def test_two_servers_and_a_restart_of_one(capture: Path, truth: Truth, tmp_path:
     told = [row for row in events_of(tmp_path / "live.jsonl") if row["event"] == "source_status"]
     statuses = [row["status"] for row in told if row["name"] == addresses[0]]
     assert statuses == ["waiting", "reading", "waiting", "reading", "done"]
+
+
+def test_capture_and_a_server_that_are_killed(restless: Path, tmp_path: Path) -> None:
+    """What capture had read and not sent is lost, and is counted: a server sends nothing twice."""
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    with served("--pcap-over-ip", address, folder=tmp_path, env=SMALL) as run:
+        run.wait_for(lambda health: all(each["state"] == "ready" for each in health["shards"]))
+        shard = held(run)
+        with serving(port, restless.read_bytes()):
+            run.wait_for(lambda health: health["totals"]["packets"] > ON_THE_WAY)
+            os.kill(pid_of(run, "capture"), signal.SIGKILL)
+            os.kill(shard, signal.SIGCONT)
+        with serving(port, restless.read_bytes()):
+            health = run.wait_for(
+                lambda health: (
+                    health["sources"][0]["packets"] == PACKETS
+                    and health["totals"]["packets"]
+                    == accounted(health) + health["drops"]["dropped_not_sent"]
+                )
+            )
+        assert life_of(health, "capture")["restarts"] == 1
+        assert health["drops"]["dropped_not_sent"] > 0
+        assert health["totals"]["packets"] > PACKETS + ON_THE_WAY
+        assert run.stop() == 0, run.said()
 
 
 def test_an_upload_is_in_the_ledger_too(capture: Path, tmp_path: Path) -> None:

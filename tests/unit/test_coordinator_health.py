@@ -26,7 +26,7 @@ class Collecting:
         self.events: list[int] = []
         self.records: list[str] = []
         self.is_idle = True
-        self.written = Written()
+        self.written = Written(lost=3, records_lost=2)
         self.trouble = ""
 
     def wait_for_room(self, seconds: float) -> bool:
@@ -45,7 +45,7 @@ class Collecting:
         self.records.append(f"{event} {body['run_status']}")
 
     def numbers(self) -> dict[str, int]:
-        return {"lines_lost": 3, "waiting_bytes": 5, "waiting_bytes_max": 9}
+        return {"waiting_bytes": 5, "waiting_bytes_max": 9}
 
     def close(self) -> None:
         pass
@@ -233,7 +233,7 @@ def test_totals_and_drops_have_names_and_reasons() -> None:
     assert totals["gaps"] == 1
     drops = report["drops"]
     assert (drops["malformed"], drops["dropped_kernel"], drops["out_of_window"]) == (2, 4, 3)
-    assert drops["output_lines"] == 3
+    assert (drops["output_lines"], drops["output_records"]) == (3, 2)
     assert report["queues"]["output_bytes"] == 5
 
 

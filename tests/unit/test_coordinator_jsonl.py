@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from services.coordinator.sinks import jsonl
 from services.coordinator.sinks.jsonl import JsonlSink, open_output
+from services.coordinator.sinks.resume import Written
 from shared.columns import EVENT
 from shared.errors import UserError
 
@@ -95,7 +96,7 @@ def test_a_pipe_that_is_not_blocking_is_waited_for() -> None:
     wait_idle(sink)
     sink.close()
     taker.join(60)
-    assert (got.count(b"\n"), sink.lines_lost) == (2000, 0)
+    assert (got.count(b"\n"), sink.written.lost) == (2000, 0)
 
 
 def test_a_failed_write_leaves_whole_lines_and_is_counted(
@@ -104,25 +105,27 @@ def test_a_failed_write_leaves_whole_lines_and_is_counted(
     sink = opened(target)
     put(sink, events(3))
     wait_idle(sink)
-    real, left = os.write, [100]
+    real, left = sink._file.write, [100]
 
-    def partial(descriptor: int, octets: memoryview) -> int:
+    def partial(octets: memoryview) -> int:
         if left[0] == 0:
             raise OSError(28, "No space left on device")
         left[0] = 0
-        return real(descriptor, octets[:100])
+        return real(octets[:100])
 
-    monkeypatch.setattr(os, "write", partial)
+    monkeypatch.setattr(sink._file, "write", partial)
     put(sink, events(5, 3))
     put(sink, events(2, 8))
+    sink.put_record("health", {"run_status": "running"})
     wait_idle(sink)
     assert "no space left" in sink.trouble
-    monkeypatch.setattr(os, "write", real)
+    monkeypatch.setattr(sink._file, "write", real)
     put(sink, events(1, 10))
     sink.close()
     assert sink.trouble == ""
     assert [int(line["stream_id_hex"], 16) for line in lines(target)] == [0, 1, 2, 10]
-    assert (sink.lines, sink.lines_lost, sink.errors) == (4, 7, 2)
+    assert (sink.lines, sink.errors) == (4, 3)
+    assert sink.written == Written(target.stat().st_size, 11, lost=7, records_lost=1)
     assert sum("no space left" in record.message for record in caplog.records) == 1
 
 
@@ -133,7 +136,7 @@ def test_a_reader_that_went_away_is_no_fault(caplog: pytest.LogCaptureFixture) -
     put(sink, events(10))
     wait_idle(sink)
     sink.close()
-    assert sink.lines_lost == 10
+    assert sink.written.lost == 10
     assert "broken pipe" in caplog.text
 
 

@@ -52,8 +52,8 @@ def test_the_end_of_the_output_is_found(
     behind = STREAM * 2 + RECORD + STREAM
     path.write_bytes(known + behind + STREAM[:cut])
     monkeypatch.setattr(resume, "BLOCK", block)
-    found = find_end(str(path), Written(len(known), 3))
-    assert found == Written(len(known + behind), 6)
+    found = find_end(str(path), Written(len(known), 5, lost=2, records_lost=1))
+    assert found == Written(len(known + behind), 8, lost=2, records_lost=1)
     assert path.read_bytes() == known + behind
 
 

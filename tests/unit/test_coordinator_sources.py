@@ -33,6 +33,65 @@ def test_totals_of_a_capture_that_restarted_are_carried() -> None:
     assert (sources.total("packets"), sources.restarts, sources.queue_rows) == (13, 1, 2)
 
 
+def counts(decoded: int, open_rows: int | None, **more: int) -> dict[str, int]:
+    known = {} if open_rows is None else {"open_rows": open_rows}
+    return {"decode_parsed": decoded} | known | more
+
+
+def test_what_went_with_a_capture_is_what_no_shard_was_sent() -> None:
+    """100 packets were counted, of which the next capture finds 60 with the shards."""
+    sources = Sources()
+    sources.take(report(0, "reading", stats=counts(90, 10), sent=[50, 30]), 0.0)
+    assert sources.balance([40, 20]) == 0, "10 are in open batches, the rest was sent"
+    sources.take(report(1, "reading", stats=counts(100, None), sent=[50, 30]), 0.0)
+    assert sources.balance([40, 20]) == 0, "in the middle of a batch nobody knows"
+    sources.take(report(0, "waiting", "y"), 0.0)
+    assert sources.balance([40, 20]) == 0, "it has not asked the shards yet"
+    sources.take(report(1, "reading", "y", stats=counts(0, 0), sent=[40, 20]), 0.0)
+    assert sources.balance([40, 20]) == 40
+    sources.take(report(2, "reading", "y", stats=counts(8, 3), sent=[42, 23]), 0.0)
+    assert sources.balance([40, 20]) == 40, "what is on its way now is not lost"
+    assert sources.balance([49, 21]) == 33, "some that the first one had sent came late"
+
+
+def test_what_a_capture_sent_and_did_not_come_to_report_is_known_by_the_shards() -> None:
+    sources = Sources()
+    sources.take(report(0, "reading", stats=counts(10, 0), sent=[10]), 0.0)
+    sources.take(report(1, "reading", "y", stats=counts(0, 0), sent=[25]), 0.0)
+    assert sources.balance([25]) == -15
+
+
+def test_files_that_are_read_again_lack_nothing() -> None:
+    """Until they are read up to where they were, packets that were counted are still to be sent."""
+    sources = Sources()
+    [file] = report(0, "reading").sources
+    again = file.model_copy(update={"kind": "file"})
+    sources.take(report(0, "reading", stats=counts(100, 0), sent=[100]), 0.0)
+    sources.take(report(1, "reading", "y", stats=counts(0, 0), sent=[60], sources=[again]), 0.0)
+    assert sources.balance([60]) == 0
+    over = again.model_copy(update={"status": "done"})
+    sources.take(
+        report(2, "done", "y", stats=counts(0, 0), sent=[100], sources=[over], kind="end"), 0.0
+    )
+    assert sources.balance([100]) == 0
+
+
+def test_what_a_ring_did_not_keep_for_a_shard_has_a_reason_of_its_own() -> None:
+    sources = Sources()
+    stats = counts(100, 20, dropped_refeed=5)
+    sources.take(report(0, "reading", stats=stats, sent=[75]), 0.0)
+    assert sources.balance([0]) == 0
+
+
+def test_the_balance_outlives_the_coordinator() -> None:
+    sources, after = Sources(), Sources()
+    sources.take(report(0, "reading", stats=counts(10, 0), sent=[7]), 0.0)
+    assert sources.balance([7]) == 3
+    after.restore(sources.keep(), 1.0)
+    after.take(report(1, "reading", stats=counts(12, None), sent=[7]), 0.0)
+    assert after.balance([7]) == 3
+
+
 def test_silence_is_noticed_unless_it_has_ended() -> None:
     sources = Sources(1.0, start_grace_s=10.0)
     assert not sources.is_silent(11.0)

@@ -52,8 +52,9 @@ class Lane:
         now_ns: int,
         timeout_ms: int,
         upto: tuple[str, int],
+        others: dict[str, int],
     ) -> bool:
-        assert upto == ("", 0)  # these packets have no numbers
+        assert (upto, others) == (("", 0), {})  # these packets have no numbers
         times = self.slots[index].rows["ts_ns"][:rows].tolist()
         self.got.append((self.refed, now_ns, times))
         self.rows_sent += 0 if self.refed else rows

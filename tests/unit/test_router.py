@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.capture.numbers import Numbering
 from services.capture.pump import Pump
-from services.capture.router import Router, StoppedError
+from services.capture.router import INPUTS_TOLD, Router, StoppedError
 from services.capture.source import Batch
 from shared.columns import MALFORMED, PACKET, RECORD
 from shared.lanes import LaneReceiver, LaneSender
@@ -37,6 +37,7 @@ class FakeLane:
         self.waiting: list[int] = []
         self.stuck = False
         self.uptos: list[tuple[str, int]] = []
+        self.others: list[dict[str, int]] = []
 
     def acquire(self, timeout_ms: int) -> int | None:
         return self.free.pop(0) if self.free else None
@@ -49,10 +50,12 @@ class FakeLane:
         now_ns: int,
         timeout_ms: int,
         upto: tuple[str, int],
+        others: dict[str, int],
     ) -> bool:
         if self.stuck:
             return False
         self.uptos.append(upto)
+        self.others.append(dict(others))
         slot = self.slots[index]
         self.sent.append((slot.rows[:rows].copy(), slot.payload[:payload].tobytes()))
         self.times.append(now_ns)
@@ -207,6 +210,20 @@ def test_a_batch_is_of_one_input() -> None:
         site.router.route(rows, data)
     site.router.flush()
     assert site.lanes[0].uptos == [("files", 2), ("upload a", 2), ("", 0), ("files", 4)]
+    before = {"files": 2, "upload a": 2}
+    assert site.lanes[0].others == [{}, {"files": 2}, before, {"upload a": 2}]
+
+
+def test_only_the_newest_inputs_before_are_told() -> None:
+    site = Site(1)
+    for number in range(INPUTS_TOLD + 3):
+        rows, data = rows_of([packet(0, b"a")])
+        site.router.numbers = numbering(f"file {number}", 1, [0], 1)
+        site.router.route(rows, data)
+        site.lanes[0].taken()
+    site.router.flush()
+    names = [f"file {number}" for number in range(2, INPUTS_TOLD + 2)]
+    assert [*site.lanes[0].others[-1].items()] == [(name, 1) for name in names]
 
 
 def test_nothing_is_sent_of_nothing() -> None:

@@ -102,6 +102,11 @@ def test_golden_bytes(message: Message, octets: str) -> None:
     assert message.pack() == bytes.fromhex(octets)
 
 
+def test_what_has_no_place_in_a_message_is_not_sent() -> None:
+    with pytest.raises(TypeError, match="set has no place in a message"):
+        Request(op="health", args={"streams": {1, 2}}).pack()
+
+
 def packed(**fields: object) -> bytes:
     return bytes(msgpack.packb({"v": SCHEMA_VERSION, **fields}))
 

@@ -39,8 +39,7 @@ def take(progress: Progress, *headers: BatchHeader) -> list[bool]:
 def successor(of: Progress, told: int) -> Progress:
     """A new process: the coordinator was told so many packets, and what was taken whole."""
     result = Progress()
-    name, upto, rows = of.taken
-    result.follow({"told_packets": told, "rows": rows, "seen": {name: upto} if name else {}})
+    result.follow({"told_packets": told, "rows": of.taken, "seen": of.news()})
     return result
 
 
@@ -48,7 +47,10 @@ def test_a_run_without_trouble() -> None:
     shard = Progress()
     lane = Lane("a", shard.resume("a"))
     assert take(shard, lane.batch(5), lane.batch(6), lane.end()) == [True] * 3
-    assert shard.taken == ("", 0, 11)
+    assert (shard.taken, shard.news()) == (11, {"files": 11})
+    assert shard.news() == {}, "it was told"
+    shard.tell_all_again()
+    assert shard.news() == {"files": 11}
     assert shard.stats() == {"packets_lost": 0, "packets_repeated": 0}
 
 
@@ -62,6 +64,41 @@ def test_batches_of_a_capture_that_was_killed_are_left_to_the_next_one() -> None
     assert take(shard, late, second.batch(3), end, second.batch(3)) == [False, True, False, True]
     assert shard.rows == 11
     assert shard.stats() == {"packets_lost": 0, "packets_repeated": 0}
+
+
+def test_of_inputs_that_come_in_turns_each_is_told() -> None:
+    """A successor knows of all of them, not only of the newest: nothing is sent again."""
+    shard = Progress()
+    one = Lane("a", shard.resume("a"), "one")
+    other = Lane("a", {"rows": 5, "seen": {}}, "other")
+    assert take(shard, one.batch(5), other.batch(7))
+    after = successor(shard, 12)
+    assert after.resume("b") == {"rows": 12, "seen": {"one": 5, "other": 7}}
+
+
+def test_what_is_being_taken_is_not_told() -> None:
+    shard = Progress()
+    lane = Lane("a", shard.resume("a"))
+    assert take(shard, lane.batch(5))
+    shard.begin(lane.batch(6))
+    assert (shard.taken, shard.news()) == (5, {"files": 5})
+    shard.finish()
+    assert (shard.taken, shard.news()) == (11, {"files": 11})
+
+
+def test_what_was_lost_of_an_input_before_is_not_sent_again() -> None:
+    """The last of one input went down with a shard; its successor learns that from the next batch,
+    which is of another input: the packets are lost, and stay so."""
+    shard = Progress()
+    one = Lane("a", shard.resume("a"), "one")
+    assert take(shard, one.batch(5))
+    after = successor(shard, 5)
+    lost = one.batch(4)
+    other = Lane("a", {"rows": one.sent, "seen": {}}, "other")
+    batch = other.batch(7).model_copy(update={"others": {"one": lost.upto}})
+    assert take(after, batch) == [True]
+    assert after.stats() == {"packets_lost": 4, "packets_repeated": 0}
+    assert after.resume("b")["seen"] == {"one": 9, "other": 7}
 
 
 def test_what_cannot_be_read_again_is_taken_from_either() -> None:

@@ -14,8 +14,8 @@ from services.coordinator.sinks.resume import Written
 
 
 class Sink(Protocol):
-    """What the coordinator asks of a sink. written: how far its output is; another thread changes
-    it, as a whole."""
+    """What the coordinator asks of a sink. written: how far its output is, and what was lost of it,
+    by this coordinator and those before; another thread changes it, as a whole."""
 
     written: Written
 
@@ -59,7 +59,7 @@ class Sink(Protocol):
         ...
 
     def numbers(self) -> dict[str, int]:
-        """lines, bytes, lines_lost, errors, waiting_bytes, waiting_bytes_max."""
+        """lines, bytes, errors, waiting_bytes, waiting_bytes_max."""
         ...
 
     def close(self) -> None:

@@ -29,8 +29,10 @@ from services.coordinator.sinks.lines import (
     MessageLines,
     RecordLine,
 )
+from services.coordinator.sinks.passing import Passing
 from services.coordinator.sinks.resume import Written
 from shared.errors import UserError
+from shared.memory import zeros
 
 QUEUE_BYTES_MAX = 16 << 20  # of rows that wait
 CLOSE_S = 1.5  # for a reader that does not read, at the end
@@ -79,14 +81,15 @@ class JsonlSink:
 
     def __init__(self, descriptor: int, name: str, before: Written = NOTHING) -> None:
         self.name = name
-        self.lines = self.bytes = self.lines_lost = self.errors = 0
+        self.lines = self.bytes = self.errors = 0
         self.trouble = ""
         self.written = before
         self._size_before = before.size
         self._descriptor = descriptor
+        self._file = Passing(descriptor)
         self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._log = logging.getLogger("coordinator")
-        self._out = np.zeros(BUFFER_BYTES, np.uint8)
+        self._out = zeros(BUFFER_BYTES)
         self._queue: deque[Lines] = deque()
         self._waiting_lines = 0
         self._waiting_bytes = 0  # queued or being written
@@ -137,7 +140,6 @@ class JsonlSink:
         return {
             "lines": self.lines,
             "bytes": self.bytes,
-            "lines_lost": self.lines_lost,
             "errors": self.errors,
             "waiting_bytes": self._waiting_bytes,
             "waiting_bytes_max": QUEUE_BYTES_MAX,
@@ -158,8 +160,8 @@ class JsonlSink:
     def _work(self) -> None:
         while (lines := self._next()) is not None:
             for octets, count in lines.blocks(self._out):
-                self._write(memoryview(octets), count)
-                self._note(0 if isinstance(lines, RecordLine) else count)
+                lost = self._write(memoryview(octets), count)
+                self._note(count, lost, is_record=isinstance(lines, RecordLine))
             size, count = lines.size, lines.count
             del lines
             with self._changed:
@@ -167,40 +169,46 @@ class JsonlSink:
                 self._waiting_lines -= count
                 self._changed.notify_all()
 
-    def _note(self, lines: int) -> None:
-        """Say how far the output is; in one piece, since another thread reads it."""
-        before = self.written
-        self.written = Written(self._size_before + self.bytes, before.lines + lines)
+    def _note(self, lines: int, lost: int, *, is_record: bool) -> None:
+        """Say how far the output is; in one piece, since another thread reads it, and the next
+        coordinator goes on with these numbers."""
+        before = self.written._replace(size=self._size_before + self.bytes)
+        if is_record:
+            self.written = before._replace(records_lost=before.records_lost + lost)
+        else:
+            self.written = before._replace(lines=before.lines + lines, lost=before.lost + lost)
 
     def _next(self) -> Lines | None:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closing)
             return self._queue.popleft() if self._queue else None
 
-    def _write(self, octets: memoryview, lines: int) -> None:
-        """All of it or, when that fails, the whole lines of it that there was room for."""
+    def _write(self, octets: memoryview, lines: int) -> int:
+        """All of it or, when that fails, the whole lines of it that there was room for; how many
+        lines were lost."""
         done = 0
         try:
             while done < len(octets):
                 done += self._write_some(octets[done:])
         except OSError as error:
-            self._fail(error, bytes(octets[:done]), lines)
-            return
+            return lines - self._fail(error, bytes(octets[:done]))
         self.lines += lines
         self.bytes += len(octets)
         if self.trouble:
             self._log.warning("%s can be written again", self.name)
             self.trouble = ""
+        return 0
 
     def _write_some(self, octets: memoryview) -> int:
         try:
-            return os.write(self._descriptor, octets)
+            return self._file.write(octets)
         except BlockingIOError:  # a pipe that another process made non-blocking is full
             select.select([], [self._descriptor], [])
             return 0
 
-    def _fail(self, error: OSError, done: bytes, lines: int) -> None:
-        """Count what was lost. done: what was written of it, whose last line may be cut."""
+    def _fail(self, error: OSError, done: bytes) -> int:
+        """Say that it failed; how many whole lines were written. done: what was written of it,
+        whose last line may be cut."""
         whole = done.rfind(b"\n") + 1
         if whole < len(done) and self._is_file:
             end = os.lseek(self._descriptor, whole - len(done), os.SEEK_CUR)
@@ -209,8 +217,8 @@ class JsonlSink:
         self.lines += written
         self.bytes += whole
         self.errors += 1
-        self.lines_lost += lines - written
         if not self.trouble:
             reason = (error.strerror or str(error)).lower()
             self.trouble = f"events cannot be written to {self.name}: {reason}"
             self._log.error("%s; they are counted and the analysis goes on", self.trouble)
+        return written

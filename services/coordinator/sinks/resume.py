@@ -14,10 +14,13 @@ BLOCK = 1 << 24
 
 
 class Written(NamedTuple):
-    """size: bytes of the file; lines: of streams, written or counted as lost."""
+    """size: bytes of the file; lines: of streams, written or lost; lost: those of them that were;
+    records_lost: lines that are no stream's and could not be written."""
 
     size: int = 0
     lines: int = 0
+    lost: int = 0
+    records_lost: int = 0
 
 
 def find_end(path: str, known: Written) -> Written:
@@ -34,4 +37,4 @@ def find_end(path: str, known: Written) -> Written:
             size += len(whole) + len(newline)
         if rest:
             file.truncate(size)
-    return Written(size, lines)
+    return known._replace(size=size, lines=lines)

@@ -6,7 +6,7 @@ import { written } from "../actions/content";
 import { StreamCommands } from "../actions/StreamCommands";
 import { ApiError } from "../api/client";
 import { useCommands } from "../keys/useCommands";
-import { currentView, go, useView } from "../view/useView";
+import { currentView, go, useViewOf } from "../view/useView";
 import { Conversation } from "./conversation/Conversation";
 import { Foot } from "./Foot";
 import { Header } from "./Header";
@@ -25,7 +25,7 @@ import "./inspector.css";
 const SCROLL = new Set(["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"]);
 
 export function Inspector({ id }: { id: string }) {
-  const { tab } = useView();
+  const tab = useViewOf("tab");
   const { data: row, error, refetch } = useStream(id);
   const opening = useOpening(row);
   useSelectionWatch();
@@ -69,7 +69,7 @@ export function Inspector({ id }: { id: string }) {
 }
 
 function Panel({ id, row }: { id: string; row: Row | undefined }) {
-  const { tab } = useView();
+  const tab = useViewOf("tab");
   if (tab === "conversation") return <Conversation id={id} row={row} />;
   if (row === undefined) return <p className="note muted">reading…</p>;
   switch (tab) {

@@ -8,7 +8,7 @@ import { visibleLine } from "../format/visible";
 import { sentenceOf } from "../notices/NoticeProvider";
 import { sentenceOfFailed } from "../status/health";
 import type { Filter } from "../view/filter";
-import { useView } from "../view/useView";
+import { useViewOf } from "../view/useView";
 import { searchBegun } from "../view/contentSearch";
 import type { Listed } from "./blocks";
 import { NoHits } from "./NoHits";
@@ -22,7 +22,7 @@ interface Props {
 }
 
 export function ListState({ rows, filter, ready, listed }: Props) {
-  const { q, search } = useView();
+  const [q, search] = [useViewOf("q"), useViewOf("search")];
   const health = useQuery(healthQuery()).data;
   const begun = useQuery({ ...searchBegun(filter), enabled: false });
   const filtered = q.trim() !== "" || search !== "";

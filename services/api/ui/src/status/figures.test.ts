@@ -50,7 +50,7 @@ function shard(index: number, state: ShardHealth["state"]): ShardHealth {
 }
 
 function pattern(name: string, status: Partial<Pattern["status"]>, enabled = true): Pattern {
-  const counts = { matches: 0, over_limit: 0, timeouts: 0, skipped: 0 };
+  const counts = { matches: 0, over_limit: 0, timeouts: 0, skipped: 0, unseen_bytes: 0 };
   const scan = { scanned_bytes: 0, todo_bytes: 0, progress: 1, state: "active" as const };
   const rest = { kind: "substring" as const, value: name, color: "", direction: "any" as const };
   const full = { ...counts, ...scan, trouble: "", ...status };
