@@ -17,10 +17,7 @@ COMPILER = ("numba", "llvmlite")
 LONG_FILE_LINES = 400
 SET_BY_COMPOSE = {"run_dir", "api_listen", "output", "shard_index"}
 OF_SEVERAL_MACHINES = {"coordinator", "curve_keys", "bus_listen", "bus_port", "advertise"}
-NOT_OF_A_STACK = {
-    "upload_dir",  # api and capture share no folder there
-    "metrics_listen",  # services of one machine share its ports
-}
+NOT_OF_A_STACK = {"metrics_listen"}  # services of one machine share its ports
 
 
 def python_files(*folders: str) -> list[Path]:
