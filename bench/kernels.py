@@ -28,22 +28,22 @@ import services.coordinator.kernels.previews as preview_kernels
 import services.shard.analyze as analyze_module
 import services.shard.worker as worker_module
 from bench.twins import PAIRS, Sample
+from services.capture.__main__ import SLOT_BYTES
 from services.capture.capture_file import open_captures
 from services.capture.fragments import Reassembler, reassemble
 from services.capture.kernels.route import gather
-from services.coordinator.kernels.jsonl_lines import LINE_MAX, format_events
+from services.coordinator.kernels.jsonl_lines import format_events
 from services.coordinator.kernels.message_lines import format_messages
-from services.coordinator.sinks.lines import MESSAGES_AT_ONCE
+from services.coordinator.sinks.lines import BUFFER_BYTES, LINES_AT_ONCE
 from services.coordinator.view import Inventory
 from services.shard.tables import Tables
 from services.shard.worker import Worker
 from shared.batch import EventBatch
 from shared.columns import DECODE_STATUSES, EVENT, EVENT_CHANGE, FRAGMENT_HELD, PACKET
 from shared.kernels.headers import decode
+from shared.memory import zeros
 from shared.settings import Settings
 
-SLOT_BYTES = 1 << 20
-LINES_AT_ONCE = 512
 ENDLESS = 1 << 62
 
 
@@ -132,9 +132,8 @@ class Chain:
         self.settings, self.clock = settings, Clock()
         self.packets = self.bytes = self.events = self.lines_bytes = 0
         self.wall_ns = 0
-        self.worker = Worker(Tables(settings, 1), 0, self._tell)
         self.inventory = Inventory(settings.max_streams)
-        self.lines = np.zeros(LINES_AT_ONCE * LINE_MAX, np.uint8)
+        self.lines = zeros(BUFFER_BYTES)
         self.format = self.clock.timed("format_events", format_events)
         self.format_messages = self.clock.timed("format_messages", format_messages)
 
@@ -147,8 +146,8 @@ class Chain:
         picked = np.flatnonzero(mine["kind"] != EVENT_CHANGE)
         for start in range(0, picked.size, LINES_AT_ONCE):
             self.lines_bytes += self.format(mine, picked[start : start + LINES_AT_ONCE], self.lines)
-        for start in range(0, told.messages.size, MESSAGES_AT_ONCE):
-            part = slice(start, start + MESSAGES_AT_ONCE)
+        for start in range(0, told.messages.size, LINES_AT_ONCE):
+            part = slice(start, start + LINES_AT_ONCE)
             rows, ends = told.messages[part], told.message_ends[part]
             self.lines_bytes += self.format_messages(rows, ends, told.message_text, self.lines)
 
@@ -158,6 +157,7 @@ class Chain:
     def run(self, capture: str, most: int) -> None:
         modules = worker_module, analyze_module, inventory_kernels, preview_kernels
         with watched(self.clock, *modules):
+            self.worker = Worker(Tables(self.settings, 1), 0, self._tell)
             began = time.thread_time_ns()
             self._run(capture, most)
             self.wall_ns = time.thread_time_ns() - began

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.capture.__main__ import SLOT_BYTES
 from services.capture.capture_file import open_captures
 from services.capture.fragments import Reassembler, reassemble
 from services.capture.kernels.route import gather
@@ -33,7 +34,6 @@ from shared.schema import Pattern
 from shared.settings import Settings
 
 Batch = tuple[NDArray[np.void], NDArray[np.uint8], int]
-SLOT_BYTES = 1 << 20
 WORDS = ("passwd", "sqlmap", "phpinfo", "onerror", "base64", "eval", "wget", "curl", "chmod")
 
 

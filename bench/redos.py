@@ -3,7 +3,8 @@
 Each capture, and one in which such patterns do backtrack (every packet is a hit of five of them),
 without patterns, with ten harmless ones and with ten of the other kind, taking turns; packets a
 second from the first packet to the end, in a run that has been started before, and the share of the
-speed without patterns.
+speed without patterns. Beside it the CPU of the shard, which says what patterns cost where other
+programs had a part of the cores.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.built import write_streams
-from bench.ingest import ingest
+from bench.ingest import Ingest, ingest
 from bench.probe import warm
 
 EVIL = (
@@ -59,8 +60,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fm-bench-") as name:
         built = Path(name) / "backtracks.pcap"
         build(built, given.streams)
-        print("| capture | patterns | k packets/s | least | most | of none |")
-        print("|---|---|---|---|---|---|")
+        print(
+            "| capture | patterns | k packets/s | least | most | of none | shard, CPU s | others |"
+        )
+        print("|---|---|---|---|---|---|---|---|")
         for capture in [*given.captures, built]:
             warm(capture)
             table(capture, given.runs)
@@ -68,15 +71,18 @@ def main() -> None:
 
 def table(capture: Path, runs: int) -> None:
     """Lines of one capture."""
-    rates: dict[str, list[float]] = {layer: [] for layer in LAYERS}
+    found: dict[str, list[Ingest]] = {layer: [] for layer in LAYERS}
     for _ in range(runs):
         for layer, options in LAYERS.items():
-            rates[layer].append(ingest(capture.absolute(), 1, 0, *options).rate / 1e3)
-    none = statistics.median(rates["none"])
-    for layer, found in rates.items():
-        middle = statistics.median(found)
-        cells = f"{middle:,.0f} | {min(found):,.0f} | {max(found):,.0f} | {middle / none:.0%}"
-        print(f"| {capture.name} | {layer} | {cells} |", flush=True)
+            found[layer].append(ingest(capture.absolute(), 1, 0, *options))
+    none = statistics.median(one.rate for one in found["none"])
+    for layer, taken in found.items():
+        rates = [one.rate / 1e3 for one in taken]
+        middle = statistics.median(rates)
+        cells = f"{middle:,.0f} | {min(rates):,.0f} | {max(rates):,.0f} | {middle * 1e3 / none:.0%}"
+        shard = statistics.median(one.cpu_s["shard"] for one in taken)
+        others = statistics.median(one.others_cores for one in taken)
+        print(f"| {capture.name} | {layer} | {cells} | {shard:.2f} | {others:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

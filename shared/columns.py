@@ -202,6 +202,7 @@ Directions = Annotated[NDArray[np.void], "out", DIRECTION]
 SAW_SYN, SAW_FIN, SAW_RST, STARTED, SAW_ACK = 1, 2, 4, 8, 16
 FROM_SYN = 32  # the SYN came before all data: offset 0 is where the direction begins
 SPEAKING = 64  # it spoke last, of a stream without a parser
+CUT_SHORT = 128  # of some packet not all payload was captured
 # bits of DIRECTION.text
 TEXT_SEEN, TEXT_CONTROL, TEXT_INVALID, TEXT_HEAD = 1, 2, 4, 8  # HEAD: they begin as text
 UTF8_SHIFT = 4
@@ -283,10 +284,14 @@ EVENT = np.dtype(
         ("content_kind", "u1", 3),  # of the stream, a_to_b, b_to_a
         ("shard", "u1"),
         ("messages", "<u4"),  # that parsers found so far
-        ("pad", "<u4"),
+        ("lacks", "u1"),  # what the capture did not have of it, bits below
+        ("pad", "u1", 3),
     ],
     align=True,
 )
+# bits of EVENT.lacks
+LACKS_BEGIN = 1  # TCP: no SYN was seen, the connection was there before
+LACKS_TAILS = 2  # payload of packets that were captured short, as by a snaplen
 Events = Annotated[NDArray[np.void], "in", EVENT]
 OutEvents = Annotated[NDArray[np.void], "out", EVENT]
 # a change is an update that only the inventory is told of: no line is written of it

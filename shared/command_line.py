@@ -33,6 +33,7 @@ commands:
   flowmate warm         compile the kernels now rather than at the first run
   flowmate doctor [--json] [--flag value ...]
                         whether this machine will do for a run with these settings
+  flowmate keys DIR     make the keys that services on several machines need
   flowmate healthcheck SERVICE
                         exit 0 when that service answers
 """

@@ -42,11 +42,15 @@ def command(name: str, rest: Sequence[str]) -> int:
         from shared import healthcheck  # numpy comes with it
 
         return healthcheck.main(rest)
+    if name == "keys":
+        from shared import curve  # ZeroMQ comes with it
+
+        return curve.main(rest)
     if name == "doctor":
         from shared import doctor  # what a run never needs
 
         return doctor.main(rest)
-    known = ", ".join((*EVERY, "sample", "warm", "doctor", "healthcheck"))
+    known = ", ".join((*EVERY, "sample", "warm", "doctor", "keys", "healthcheck"))
     hint = f"; to analyse it: flowmate --pcap {name}" if Path(name).exists() else ""
     raise UserError(f"{name} is no command{hint}; commands: {known}")
 

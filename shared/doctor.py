@@ -16,13 +16,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import zmq
+
 from shared import kernel_cache
 from shared.command_line import resolve
+from shared.curve import SECRET
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
 from shared.figures import size
 from shared.output import STDIN, output_path
-from shared.settings import Settings, flag, host_port, worker_count
+from shared.schema import SchemaError
+from shared.settings import EVERY, Settings, flag, host_port, worker_count
 from shared.sources import check_folders
+from shared.tcp_bus import TcpBus, bracketed
 
 State = Literal["ok", "warn", "fail"]
 SYSFS = Path("/sys/class/net")
@@ -197,7 +202,9 @@ def available_bytes() -> int:
 
 
 def check_shared_memory(settings: Settings) -> Iterator[Finding]:
-    """The folder of the run has room for the lanes."""
+    """The folder of the run has room for the lanes. Over TCP there is nothing in it."""
+    if settings.coordinator:
+        return
     folder = Path(settings.run_dir or "/dev/shm")  # noqa: S108  only looked at
     needed = worker_count(settings) * LANE_BYTES
     free = free_bytes(folder)
@@ -308,6 +315,57 @@ def _docker(*words: str) -> str:
     return ""
 
 
+# ------------------------------------------------------------------------ other machines
+def check_cluster(settings: Settings) -> Iterator[Finding]:
+    """Keys of this machine fit, the coordinator takes them, and its shards can be reached."""
+    if not settings.coordinator:
+        return
+    keys, buses = f"keys in {settings.curve_keys or 'no folder'}", []
+    for service in EVERY:
+        if settings.curve_keys and not Path(settings.curve_keys, service + SECRET).exists():
+            continue  # it runs on another machine
+        try:
+            buses.append(TcpBus(settings.model_copy(update={"run_dir": ""}), service))
+        except UserError as error:
+            yield Finding(keys, "fail", str(error))
+            return
+    if not buses:
+        advice = "copy that of each service that runs here"
+        yield Finding(keys, "fail", f"there is no *{SECRET}", advice)
+        return
+    yield Finding(keys, "ok", f"fit, for {', '.join(bus.keys.service for bus in buses)}")
+    yield from check_coordinator(settings.coordinator, buses[0])
+
+
+def check_coordinator(address: str, bus: TcpBus) -> Iterator[Finding]:
+    """It answers with these keys, and so do the shards that it knows."""
+    check = f"coordinator {address}"
+    with zmq.Context() as context:
+        try:
+            reply, _ = bus.ask(context, bus.requests, "topology")
+        except (TimeoutError, SchemaError) as error:
+            found = check_server(address)._replace(check=check)
+            if found.state == "ok":
+                advice = "give each machine files of one folder that flowmate keys made"
+                text = "is there, but does not answer with these keys"
+                text = str(error) if isinstance(error, SchemaError) else text
+                found = Finding(check, "fail", text, advice)
+            yield found
+            return
+    shards = reply.result["shards"]
+    yield Finding(check, "ok", f"answers; {len(shards)} of {reply.result['expected']} shards")
+    for index in sorted(bus.learn(shards)):
+        reach = bus.where(index)
+        assert reach is not None
+        found = check_server(bracketed(reach.host, reach.packets))
+        advice = "let these machines connect, or give that shard --advertise"
+        yield (
+            found
+            if found.state == "ok"
+            else found._replace(check=f"shard {index} at {reach.host}", state="fail", advice=advice)
+        )
+
+
 # ----------------------------------------------------------------------------------- all
 CHECKS: Sequence[Check] = (
     check_input,
@@ -318,6 +376,7 @@ CHECKS: Sequence[Check] = (
     check_shared_memory,
     check_disk,
     check_ports,
+    check_cluster,
     check_clock,
     check_docker,
 )

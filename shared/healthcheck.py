@@ -14,8 +14,8 @@ import zmq
 
 from shared.command_line import resolve
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
-from shared.settings import EVERY, Settings, host_port
-from shared.wire import Bus, ask
+from shared.settings import EVERY, Service, Settings, host_port
+from shared.tcp_bus import bus_of
 
 DEADLINE_MS = 2000
 SILENT_MS = 3000  # a shard says something every second, capture five times
@@ -23,32 +23,34 @@ SILENT_MS = 3000  # a shard says something every second, capture five times
 
 def main(argv: Sequence[str]) -> int:
     """The exit status for a container engine: 0 well, 1 not."""
-    if len(argv) != 1 or argv[0] not in EVERY:
+    service = next((each for each in EVERY if [each] == list(argv)), None)
+    if service is None:
         raise UserError(f"flowmate healthcheck: name one of {', '.join(EVERY)}")
     settings = resolve([], None)
     try:
-        problem = check(argv[0], settings)
+        problem = check(service, settings)
     except (OSError, zmq.ZMQError) as error:
         problem = str(error)
     if problem:
-        print(f"flowmate {argv[0]}: {problem}", file=sys.stderr)
+        print(f"flowmate {service}: {problem}", file=sys.stderr)
     return EXIT_NOTHING_READ if problem else EXIT_OK
 
 
-def check(service: str, settings: Settings) -> str:
+def check(service: Service, settings: Settings) -> str:
     """What is wrong; empty when nothing is. OSError or ZMQError when nobody answers."""
     if service == "shard":
-        return _check_shard(_ask(settings, "topology"))
+        return _check_shard(_ask(service, settings, "topology"))
     if service == "capture":
-        return _check_capture(_ask(settings, "topology"))
-    _ask(settings, "health")
+        return _check_capture(_ask(service, settings, "topology"))
+    _ask(service, settings, "health")
     return _check_api(settings) if service == "api" else ""
 
 
-def _ask(settings: Settings, op: str) -> dict[str, Any]:
+def _ask(service: Service, settings: Settings, op: str) -> dict[str, Any]:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
-        reply, _ = ask(context, Bus(settings.run_dir).requests, op, timeout_ms=DEADLINE_MS)
+        bus = bus_of(settings, service)
+        reply, _ = bus.ask(context, bus.requests, op, timeout_ms=DEADLINE_MS)
         return reply.result
     finally:
         context.term()

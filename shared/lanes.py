@@ -1,9 +1,10 @@
 """Lanes: capture's way to each shard, by which packets travel.
 
-Packets travel either inside the messages (*inline*) or in shared-memory *slots*: the message then
-only says which slot, and the slot pushed back is the credit. Either way a full queue stops the
-reader, so nothing is lost and nothing grows. An end is credited as well: a queue that is full when
-its sender closes the socket would be lost, so the sender waits for that credit.
+A lane has a few *slots*, each for a batch. They are in shared memory, and a message only says which
+slot; or in capture's own, and packets travel inside the messages (*inline*), as they do over TCP.
+Either way the slot pushed back is the credit, and a lane without free slots stops the reader, so
+nothing is lost and nothing grows. An end is credited as well: a queue that is full when its sender
+closes the socket would be lost, so the sender waits for that credit.
 
 Messages of a lane arrive in order, so a credit is one for all that was sent before it, also what
 went down with a shard that was killed; and a sender that waits for long asks for a credit, with a
@@ -49,7 +50,6 @@ class Slot:
         self.payload: NDArray[np.uint8] = np.frombuffer(
             memory, np.uint8, payload, base + rows * PACKET.itemsize
         )
-        self.tracker: zmq.MessageTracker | None = None
 
 
 def slot_bytes(rows: int, payload: int) -> int:
@@ -92,10 +92,8 @@ class LaneSender:
         self.inline = inline
         self.seq = 0
         count = min(max(depth, SLOTS_MIN), SLOTS_MAX)
-        self.socket = open_socket(context, zmq.PUSH, count)
-        self.socket.connect(bus.packets(shard))
-        self.credits = open_socket(context, zmq.PULL, count + 1)
-        self.credits.connect(bus.credits(shard))
+        self._context, self._bus, self._depth = context, bus, count
+        self._connect()
         self.name = lane_name(shard, count, rows, payload)
         self.max_rows = count * rows  # packets that may wait
         self.peak_rows = 0  # most that waited at a time
@@ -104,10 +102,34 @@ class LaneSender:
         self._asked_at = time.monotonic()
         self._now_ns = 0
         self.path = bus.run_dir / self.name
-        size = slot_bytes(rows, payload)
-        self._memory = mmap.mmap(-1, count * size) if inline else self._share(count * size)
-        self.slots = [Slot(self._memory, i * size, rows, payload) for i in range(count)]
+        self._shape = count, rows, payload
+        size = count * slot_bytes(rows, payload)
+        self._memory = mmap.mmap(-1, size) if inline else self._share(size)
+        self.slots = self._slots()
         self.free = list(range(count))
+
+    def _connect(self) -> None:
+        self.socket = open_socket(self._context, zmq.PUSH, self._depth)
+        self._bus.connect(self.socket, self._bus.packets(self.shard))
+        self.credits = open_socket(self._context, zmq.PULL, self._depth + 1)
+        self._bus.connect(self.credits, self._bus.credits(self.shard))
+
+    def _slots(self) -> list[Slot]:
+        count, rows, payload = self._shape
+        size = slot_bytes(rows, payload)
+        return [Slot(self._memory, i * size, rows, payload) for i in range(count)]
+
+    def move(self) -> None:
+        """The shard is another process by now, at another address. What was sent and not credited
+        is lost with the one before: the new one will count it. An open batch stays as it is."""
+        self.socket.close(linger=0)
+        self.credits.close(linger=0)
+        before, self._memory = self._memory, mmap.mmap(-1, len(self._memory))
+        self._memory[:] = before[:]  # ZeroMQ may still be reading from the old one
+        self.slots[:] = self._slots()
+        self.free += [sent for sent, _ in self._sent if sent < END_CREDIT]
+        self._sent.clear()
+        self._connect()
 
     @property
     def queue_rows(self) -> int:
@@ -129,7 +151,7 @@ class LaneSender:
 
     def hear(self) -> str:
         """Take credits that have come; the last process of the shard that waited to be fed."""
-        self._collect_credits(0)
+        self._collect(0)
         return self.waits
 
     def acquire(self, timeout_ms: int) -> int | None:
@@ -137,18 +159,12 @@ class LaneSender:
         self._collect(0)
         if not self.free:
             self._collect(timeout_ms)
-        if not self.free and not self.inline:
+        if not self.free:
             self._ask_for_credit()
         return self.free.pop() if self.free else None
 
     def _collect(self, timeout_ms: int) -> None:
-        """Take back what the shard (slots) or ZeroMQ (inline) has done with."""
-        if self.inline:
-            self._collect_inline(timeout_ms)
-        else:
-            self._collect_credits(timeout_ms)
-
-    def _collect_credits(self, timeout_ms: int) -> None:
+        """Take back what the shard has done with."""
         if timeout_ms and not self.credits.poll(timeout_ms):
             return
         while True:
@@ -179,21 +195,6 @@ class LaneSender:
             self._asked_at = time.monotonic()
             self._say("tick", self._now_ns, 0, TICK_CREDIT)
 
-    def _collect_inline(self, timeout_ms: int) -> None:
-        waiting = [i for i, slot in enumerate(self.slots) if slot.tracker is not None]
-        if timeout_ms and waiting:
-            oldest = self.slots[waiting[0]].tracker
-            assert oldest is not None
-            try:
-                oldest.wait(timeout_ms / 1000)
-            except zmq.NotDone:
-                return
-        for i in waiting:
-            tracker = self.slots[i].tracker
-            if tracker is not None and tracker.done:
-                self.slots[i].tracker = None
-                self.free.append(i)
-
     def send(
         self,
         index: int,
@@ -207,8 +208,6 @@ class LaneSender:
         """Hand slot `index` to the shard. False when its queue stayed full: try again. upto: the
         input it is of, and the number in it up to which the shard has everything then; others: the
         same of inputs before it."""
-        if not self.socket.poll(timeout_ms, zmq.POLLOUT):
-            return False
         slot = self.slots[index]
         header = BatchHeader(
             kind="packets",
@@ -216,8 +215,8 @@ class LaneSender:
             rows=rows,
             payload_bytes=payload,
             now_ns=now_ns,
-            lane="" if self.inline else self.name,
-            slot=-1 if self.inline else index,
+            lane=self.name,
+            slot=index,
             capture=self.capture,
             rows_before=self.rows_sent,
             input=upto[0],
@@ -233,15 +232,15 @@ class LaneSender:
                     slot.rows[:rows].view(np.uint8),
                     slot.payload[:payload],
                 ]
-                tracker = self.socket.send_multipart(frames, zmq.NOBLOCK, copy=False, track=True)
-                slot.tracker = tracker
+                self.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
             else:
                 self.socket.send(header, zmq.NOBLOCK)
-                self._sent.append((index, rows))
-                waiting = sum(packets for _, packets in self._sent)
-                self.peak_rows = max(self.peak_rows, waiting)
         except zmq.Again:
+            self.socket.poll(timeout_ms, zmq.POLLOUT)
             return False
+        self._sent.append((index, rows))
+        waiting = sum(packets for _, packets in self._sent)
+        self.peak_rows = max(self.peak_rows, waiting)
         self.seq += 1
         self.rows_sent += 0 if self.refed else rows
         self._now_ns = now_ns
@@ -276,7 +275,7 @@ class LaneSender:
     def settled(self, timeout_ms: int) -> bool:
         """Wait until the end, which was said, is credited: the shard has taken all there was."""
         if not self._end_arrived:
-            self._collect_credits(timeout_ms)
+            self._collect(timeout_ms)
         if not self._end_arrived:
             if all(sent != END_CREDIT for sent, _ in self._sent):  # the shard was killed with it
                 self.say("end", self._now_ns, 0)
@@ -316,9 +315,9 @@ class LaneReceiver:
     ) -> None:
         self.bus = bus
         self.socket = open_socket(context, zmq.PULL, depth)
-        self.socket.bind(bus.packets(shard))
+        bus.bind(self.socket, bus.packets(shard))
         self.credits = open_socket(context, zmq.PUSH, 4 * SLOTS_MAX)
-        self.credits.bind(bus.credits(shard))
+        bus.bind(self.credits, bus.credits(shard))
         self.edge = f"packets of shard {shard}"
         self._lanes: dict[str, list[Slot]] = {}
         self._older: set[str] = set()  # lanes of a capture that another one has followed
@@ -339,7 +338,7 @@ class LaneReceiver:
         except zmq.Again:
             return None
         header = unpack(BatchHeader, frames[0].buffer, self.edge)
-        if header.slot >= 0:
+        if len(frames) < 3 and header.slot >= 0:
             try:
                 slot = self._slots(header.lane)[header.slot]
             except FileNotFoundError:

@@ -23,7 +23,7 @@ from shared.output import output_path
 from shared.progress import Progress
 from shared.run_dir import run_dir
 from shared.service import Stop
-from shared.settings import Settings, host_port, worker_count
+from shared.settings import Settings, flag, host_port, worker_count
 from shared.sources import NOTHING_TO_READ, check_folders, has_input, may_never_end
 from shared.token import needs_token, new_token
 
@@ -73,6 +73,11 @@ def run(settings: Settings) -> int:
 
 def check(settings: Settings) -> None:
     """What only the launcher can tell is wrong."""
+    if settings.coordinator:
+        raise UserError(
+            f"{flag('coordinator')} is for services on several machines, which are started one by"
+            " one (flowmate shard ...); leave it out"
+        )
     if not has_input(settings):
         raise UserError(NOTHING_TO_READ)
     if "" in settings.pcap:

@@ -7,7 +7,7 @@ from typing import Any
 import zmq
 
 from shared.columns import PROTOCOLS, SERVICES
-from shared.wire import REQUEST_DEADLINE_MS, Bus, ask
+from shared.wire import REQUEST_DEADLINE_MS, Bus
 
 
 class Remote:
@@ -15,7 +15,7 @@ class Remote:
 
     def __init__(self, run_dir: str) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._address = Bus(run_dir).requests
+        self._bus = Bus(run_dir)
 
     def close(self) -> None:
         self._context.term()
@@ -25,7 +25,7 @@ class Remote:
     ) -> dict[str, Any] | None:
         """A reply's result; None when there was none in time."""
         with suppress(TimeoutError, zmq.ZMQError):
-            return ask(self._context, self._address, op, args, timeout_ms)[0].result
+            return self._bus.ask(self._context, self._bus.requests, op, args, timeout_ms)[0].result
         return None
 
     def count_streams(self) -> tuple[dict[str, int], dict[str, int]]:

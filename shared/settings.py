@@ -33,14 +33,17 @@ def setting(
     unit: str = "",
     flags: Sequence[str] = (),
     metavar: str = "",
+    meeting: bool = False,
     **bounds: Any,
 ) -> Any:
-    """A field: default, one sentence, the services that read it, its unit, further flag names."""
+    """A field: default, one sentence, the services that read it, its unit, further flag names.
+    meeting: it is about how services meet, though not all of them read it."""
     extra: dict[str, Any] = {
         "services": list(services),
         "unit": unit,
         "flags": list(flags),
         "metavar": metavar,
+        "meeting": meeting,
     }
     return Field(default, description=help, json_schema_extra=extra, **bounds)
 
@@ -384,8 +387,48 @@ class Settings(BaseModel):
         EVERY,
         metavar="DIR",
     )
-    transport: Literal["slots", "inline"] = setting(
-        "slots", "packets in shared-memory slots, or inside the messages", ("capture",)
+    transport: Literal["auto", "slots", "inline"] = setting(
+        "auto",
+        "packets in shared-memory slots, or inside messages; auto is slots, and inline over TCP",
+        ("capture",),
+        meeting=True,
+    )
+    coordinator: str = setting(
+        "",
+        "address of the coordinator for services on several machines, which meet over TCP then: it"
+        " has this port and the next three; when empty they meet in the run folder",
+        EVERY,
+        metavar="HOST:PORT",
+    )
+    curve_keys: str = setting(
+        "",
+        "folder with the keys of a cluster, which `flowmate keys` makes; nothing goes over TCP"
+        " without",
+        EVERY,
+        metavar="DIR",
+    )
+    bus_listen: str = setting(
+        "127.0.0.1",
+        "address of this machine where a coordinator, or a shard, takes connections over TCP",
+        ("coordinator", "shard"),
+        metavar="HOST",
+        meeting=True,
+    )
+    bus_port: int = setting(
+        0,
+        "first of the three ports of a shard over TCP; 0 = any that are free",
+        ("shard",),
+        meeting=True,
+        ge=0,
+        le=65533,
+    )
+    advertise: str = setting(
+        "",
+        "name or address by which the others reach this shard over TCP; when empty, where it"
+        " listens, or where it is reached from the coordinator",
+        ("shard",),
+        metavar="HOST",
+        meeting=True,
     )
     metrics_listen: str = setting(
         "",
@@ -422,7 +465,8 @@ def default(field: FieldInfo) -> str:
 def group(field: FieldInfo) -> str:
     """Key in GROUPS: the service that a setting is most about, or none in particular."""
     services = extra(field)["services"]
-    return "" if tuple(services) == EVERY else str(services[0])
+    meeting = extra(field)["meeting"] or tuple(services) == EVERY
+    return "" if meeting else str(services[0])
 
 
 def is_list(field: FieldInfo) -> bool:

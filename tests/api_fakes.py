@@ -10,9 +10,12 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from services.api.models import LedgerSums
+from services.api.health import LedgerSums
+from services.coordinator.lives import Lives
+from services.coordinator.shards import Shard
+from services.coordinator.sources import describe
 from shared.columns import CLOSED, EVENT, PREVIEW_BYTES, TCP, VIEW
-from shared.schema import Reply, Request, unpack
+from shared.schema import Reply, Request, SourceReport, unpack
 from shared.wire import Bus, refusal
 
 Answer = tuple[Reply, list[bytes]]
@@ -129,14 +132,14 @@ class FakeCoordinator(FakeService):
                 "status": "ok",
                 "run_status": "running",
                 "troubles": [],
-                "services": [{"service": "capture", "state": "reading", "restarts": 0}],
-                "sources": [{"name": "a.pcap", "status": "reading"}],
+                "services": Lives().describe(),
+                "sources": [describe(SourceReport(name="a.pcap", kind="pcap", status="reading"))],
                 "ledger": {
                     "files": [],
                     "older": dict.fromkeys(LedgerSums.model_fields, 0),
                     "states": {},
                 },
-                "shards": [{"index": 0, "ready": True}],
+                "shards": [Shard(0, heard_at=0.0, ready=True).describe(0.0)],
                 "totals": {"packets": 3},
                 "rates": {"packets_per_s": 1.5},
                 "drops": {},

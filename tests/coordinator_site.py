@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from shared.batch import EventBatch
 from shared.columns import EVENT, EVENT_OPEN, PREVIEW
 from shared.schema import CaptureReport, EventsHeader, Reply, SourceReport
-from shared.wire import Bus, ask, open_socket
+from shared.wire import Bus, open_socket
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,7 +81,7 @@ class Site:
 
     # ------------------------------------------------------------------------ the others
     def ask(self, op: str, **args: Any) -> tuple[Reply, list[bytes]]:
-        return ask(self.context, self.bus.requests, op, args)
+        return self.bus.ask(self.context, self.bus.requests, op, args)
 
     def result(self, op: str, **args: Any) -> dict[str, Any]:
         reply, _ = self.ask(op, **args)

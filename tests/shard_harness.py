@@ -17,6 +17,8 @@ from shared.columns import (
     CONTENT_KINDS,
     EVENT_CLOSE,
     EVENT_OPEN,
+    LACKS_BEGIN,
+    LACKS_TAILS,
     LIVE,
     PACKET,
     PARSED,
@@ -201,6 +203,8 @@ def readable(event: np.void) -> dict[str, Any]:
         "content_kind": [CONTENT_KINDS[kind] for kind in event["content_kind"]],
         "service": SERVICES[event["service"]],
         "service_from": SERVICE_SOURCES[event["service_from"]],
+        "midstream": bool(event["lacks"] & LACKS_BEGIN),
+        "snaplen_cut": bool(event["lacks"] & LACKS_TAILS),
     }
 
 

@@ -17,7 +17,7 @@ from shared.batch import event_batch
 from shared.columns import EVENT
 from shared.lanes import LaneSender
 from shared.schema import EventsHeader, Pattern, Reply, Request, unpack
-from shared.wire import Bus, ask, open_socket, pack_reply, refusal
+from shared.wire import Bus, open_socket, pack_reply, refusal
 from tests.conftest import ROOT, clean_environ
 from tests.reference.streams import Packet
 from tests.shard_harness import ends, rows_of
@@ -168,7 +168,7 @@ class Site:
         return sender
 
     def ask(self, op: str, **args: Any) -> tuple[Reply, list[bytes]]:
-        return ask(self.context, self.bus.shard_requests(0), op, args)
+        return self.bus.ask(self.context, self.bus.shard_requests(0), op, args)
 
     def content(self, event: np.void, side: int) -> bytes:
         reply, (data,) = self.ask(

@@ -16,6 +16,8 @@ SERVICES = ("capture", "shard", "coordinator", "api")
 COMPILER = ("numba", "llvmlite")
 LONG_FILE_LINES = 400
 SET_BY_COMPOSE = {"run_dir", "api_listen", "output", "shard_index"}
+OF_SEVERAL_MACHINES = {"coordinator", "curve_keys", "bus_listen", "bus_port", "advertise"}
+NOT_OF_A_STACK = {"metrics_listen"}  # services of one machine share its ports
 
 
 def python_files(*folders: str) -> list[Path]:
@@ -94,8 +96,14 @@ def test_every_setting_is_documented() -> None:
 
 def test_compose_hands_every_setting_on() -> None:
     compose = (ROOT / "docker-compose.yml").read_text()
-    for name in Settings.model_fields.keys() - SET_BY_COMPOSE:
+    for name in Settings.model_fields.keys() - SET_BY_COMPOSE - OF_SEVERAL_MACHINES:
         assert re.search(rf"^  {variable(name)}:", compose, re.M), f"{name}: not in compose"
+
+
+def test_the_stack_hands_every_setting_on() -> None:
+    stack = (ROOT / "deploy" / "stack.yml").read_text()
+    for name in Settings.model_fields.keys() - {"shard_index"} - NOT_OF_A_STACK:
+        assert re.search(rf"^ +{variable(name)}:", stack, re.M), f"{name}: not in the stack file"
 
 
 def test_compose_knows_the_choices_of_the_example() -> None:

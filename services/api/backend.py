@@ -6,6 +6,9 @@ answer did not come is closed, so that a late answer can never be taken for anot
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import zmq
@@ -13,10 +16,11 @@ import zmq.asyncio
 
 from services.api.problems import Problem
 from shared.schema import Refusal, Reply, Request, SchemaError, unpack
-from shared.wire import REQUEST_DEADLINE_MS, Bus, open_socket
+from shared.wire import REQUEST_DEADLINE_MS, Address, Bus, open_socket
 
 # The answer must be with the client within the deadline: a quarter of a second to get there.
 DEADLINE_S = REQUEST_DEADLINE_MS / 1000 - 0.25
+LOCATE_S, LOCATE_WAIT_S = 1.0, 0.5  # how long addresses of shards are taken for good, or asked for
 SOCKETS = 16  # requests under way at one peer; more wait their turn, within their deadline
 STATUS_OF_REFUSAL = {
     "bad_value": 400,
@@ -55,13 +59,21 @@ class Refused(Exception):  # noqa: N818  an answer too, only not the one hoped f
 
 
 class Peer:
-    """One service's request socket. `code` and `hint` go into the 503 when it does not answer."""
+    """One service's request socket. `code` and `hint` go into the 503 when it does not answer.
+    locate: says where it is now; until when (loop time) that may take is its argument."""
 
     def __init__(
-        self, context: zmq.asyncio.Context, name: str, code: str, hint: str, address: str
+        self,
+        context: zmq.asyncio.Context,
+        bus: Bus,
+        name: str,
+        code: str,
+        hint: str,
+        locate: Callable[[float], Awaitable[Address]],
     ) -> None:
-        self.name, self.code, self.hint, self.address = name, code, hint, address
-        self._context = context
+        self.name, self.code, self.hint = name, code, hint
+        self._context, self._bus, self._locate = context, bus, locate
+        self._address: Address | None = None
         self._idle: list[zmq.asyncio.Socket] = []
         self._turn = asyncio.Semaphore(SOCKETS)
         self._waits: set[asyncio.Timeout] = set()
@@ -74,6 +86,7 @@ class Peer:
             async with asyncio.timeout_at(until) as wait:
                 self._waits.add(wait)
                 try:
+                    await self._go_where_it_is(until)
                     frames = await self._exchange(request)
                 finally:
                     self._waits.discard(wait)
@@ -90,8 +103,17 @@ class Peer:
             raise Refused(reply.error)
         return Answer(reply.result, frames[1:])
 
+    async def _go_where_it_is(self, until: float) -> None:
+        """Sockets that lead elsewhere are closed."""
+        address = await self._locate(until)
+        if address != self._address:
+            self._address = address
+            while self._idle:
+                self._idle.pop().close(linger=0)
+
     async def _exchange(self, request: bytes) -> list[bytes]:
         async with self._turn:
+            address = self._address
             socket = self._idle.pop() if self._idle else self._connect()
             try:
                 await socket.send(request)
@@ -99,12 +121,16 @@ class Peer:
             except BaseException:  # cancelled at the deadline: the socket still awaits its answer
                 socket.close(linger=0)
                 raise
-            self._idle.append(socket)
+            if address == self._address:
+                self._idle.append(socket)
+            else:
+                socket.close(linger=0)
             return frames
 
     def _connect(self) -> zmq.asyncio.Socket:
         socket = cast(zmq.asyncio.Socket, open_socket(cast(Any, self._context), zmq.REQ, 4))
-        socket.connect(self.address)
+        assert self._address is not None
+        self._bus.connect(cast(Any, socket), self._address)
         return socket
 
     def unavailable(self, why: str) -> Problem:
@@ -120,32 +146,51 @@ class Peer:
 class Backend:
     """Coordinator and shards of one run. Lives in an event loop."""
 
-    def __init__(self, run_dir: str) -> None:
-        self.bus = Bus(run_dir)
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
         self.context = zmq.asyncio.Context(io_threads=1)
         self.coordinator = Peer(
             self.context,
+            bus,
             "the coordinator",
             "coordinator_unavailable",
             "it may be starting or being restarted: try again in a moment",
-            self.bus.requests,
+            self._locate_coordinator,
         )
         self._shards: dict[int, Peer] = {}
+        self._located_at = -LOCATE_S
+        self._locating = asyncio.Lock()
 
     def shard(self, index: int) -> Peer:
         if index not in self._shards:
             self._shards[index] = Peer(
                 self.context,
+                self.bus,
                 f"shard {index}",
                 "shard_unavailable",
                 "it may be starting or being restarted, and what it retained is gone if it was",
-                self.bus.shard_requests(index),
+                partial(self._locate_shard, index),
             )
         return self._shards[index]
+
+    async def _locate_coordinator(self, until: float) -> Address:
+        return self.bus.requests
+
+    async def _locate_shard(self, index: int, until: float) -> Address:
+        """Over TCP the coordinator is asked once in LOCATE_S; while it is away, where it was."""
+        if self.bus.inline:
+            async with self._locating:
+                now = asyncio.get_running_loop().time()
+                if now - self._located_at > LOCATE_S:
+                    with suppress(Problem, Refused):
+                        await self.shard_indices(min(until, now + LOCATE_WAIT_S))
+        return self.bus.shard_requests(index)
 
     async def shard_indices(self, until: float) -> list[int]:
         """The shards that have registered, by their numbers."""
         answer = await self.coordinator.ask("topology", {}, until)
+        self.bus.learn(answer.result["shards"])
+        self._located_at = asyncio.get_running_loop().time()
         return sorted(int(shard["index"]) for shard in answer.result["shards"])
 
     @property
@@ -156,7 +201,7 @@ class Backend:
         """A subscription to the coordinator's deltas."""
         socket = cast(zmq.asyncio.Socket, open_socket(cast(Any, self.context), zmq.SUB, 1000))
         socket.subscribe(b"")
-        socket.connect(self.bus.deltas)
+        self.bus.connect(cast(Any, socket), self.bus.deltas)
         return socket
 
     def give_up(self) -> None:

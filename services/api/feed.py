@@ -27,6 +27,9 @@ URGENT = ("state", "status")  # kinds of deltas
 PAGE = 1024  # deltas read at a time
 REST_S = 0.5  # between two looks: what comes meanwhile is told together
 IDLE_S = 1.0  # the log is looked at this often when no bell rings
+# Who waits is woken in groups: an answer is a millisecond of this process, and whoever asks for
+# something else meanwhile would wait for 50 of them.
+WOKEN_AT_ONCE, BETWEEN_S, ALL_WOKEN_S = 8, 0.01, 0.25
 WINDOW_BYTES = 64 << 20
 WAITING_MAX = 1024  # clients that may wait at a time
 
@@ -56,6 +59,7 @@ class Feed:
         self._bell = asyncio.Event()
         self._hurry = asyncio.Event()  # somebody knows that there is more
         self._look = asyncio.Event()
+        self._woken = 0  # since the last look
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -94,6 +98,9 @@ class Feed:
                 await self._look.wait()
         except TimeoutError:
             return False
+        group, self._woken = self._woken // WOKEN_AT_ONCE, self._woken + 1
+        if group and not self.closed:
+            await asyncio.sleep(min(group * BETWEEN_S, ALL_WOKEN_S))
         return True
 
     async def in_step(self, cursor: int) -> None:
@@ -167,7 +174,7 @@ class Feed:
 
     def _tell(self) -> None:
         self._look.set()
-        self._look = asyncio.Event()
+        self._look, self._woken = asyncio.Event(), 0
 
     async def _catch_up(self) -> None:
         if self._coordinator is None:

@@ -103,11 +103,19 @@ class Stream(Body):
     gaps: Count
     gap_bytes: Count
     conflicts: Count = Field(description="overlaps whose bytes differed from the first ones")
+    midstream: bool = Field(
+        description="TCP of which no SYN was seen: it was there before the capture began"
+    )
+    snaplen_cut: bool = Field(
+        description="packets were captured short, as by a snaplen: what they lack is in the gaps"
+    )
     directions: Directions
     match_count: Count
     pattern_ids: list[int]
     message_count: Count
-    summary: str = Field(description="first request line, or the first 80 printable bytes")
+    summary: str = Field(
+        description="first request line, whom DNS or TLS asks for, or the first 80 printable bytes"
+    )
     favorite: bool
     hidden: bool
     hidden_reason: str | None
@@ -280,64 +288,3 @@ class Deltas(Body):
     latest: Count
     missed: bool = Field(description="changes after the given cursor are no longer held")
     deltas: list[Delta]
-
-
-class LedgerFile(BaseModel):
-    """One capture of a watched folder, or one that was uploaded, and how far it is read."""
-
-    id: str
-    source: str = Field(description="the watched folder, or `uploads`")
-    name: str = Field(description="what cannot be printed in it is escaped")
-    state: Literal["waiting", "reading", "done", "rejected", "gone"]
-    reason: str = Field(description="why it waits, was rejected, or was not read to its end")
-    device: Count
-    inode: Count
-    size: Count
-    offset: Count = Field(description="bytes read")
-    packets: Count
-    damaged: Count = Field(description="records, blocks and ends that could not be read")
-    found_us: Count
-    changed_us: Count
-
-
-class LedgerSums(BaseModel):
-    """Captures that are not told one by one any more."""
-
-    files: Count
-    packets: Count
-    size: Count
-    offset: Count
-    damaged: Count
-
-
-class Ledger(BaseModel):
-    """Captures that come one by one: the newest of them, and sums of the others."""
-
-    files: list[LedgerFile]
-    older: LedgerSums
-    states: dict[str, Count] = Field(description="how many are in each state")
-
-
-class Health(BaseModel):
-    """How the run is doing, as the coordinator sees it; and who looks on."""
-
-    model_config = ConfigDict(extra="allow")
-
-    status: Literal["ok", "degraded", "failed"]
-    run_status: Literal["waiting", "running", "completed", "failed"]
-    troubles: list[str] = Field(description="what is wrong right now, a sentence each")
-    services: list[dict[str, Any]] = Field(
-        description="each service: state, since when, restarts, how its last process ended"
-    )
-    sources: list[dict[str, Any]]
-    ledger: Ledger
-    shards: list[dict[str, Any]]
-    totals: dict[str, Any]
-    rates: dict[str, Any]
-    drops: dict[str, Any]
-    queues: dict[str, Any]
-    budgets: dict[str, Any]
-    latest_cursor: Count
-    clients: Count = Field(
-        description="people online at this API: event streams and long polls that are open"
-    )

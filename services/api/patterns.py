@@ -25,6 +25,9 @@ class PatternStatus(Body):
     skipped: Count = Field(description="scans left out: the pattern took more than its share")
     scanned_bytes: Count = Field(description="of the content that was retained when it came")
     todo_bytes: Count
+    unseen_bytes: Count = Field(
+        description="of content that made room for newer before it was looked for there, about"
+    )
     progress: float = Field(ge=0, le=1, description="how much of that content has been looked at")
     state: Literal["pending", "active", "scanning", "slow", "failed", "disabled"] = Field(
         description="pending: no shard has said anything of it yet"

@@ -8,16 +8,19 @@ preview for each direction of each row; and extras, fields that only few rows ha
 import codecs
 import re
 from binascii import b2a_base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.api.protocols import dns, tls_client
 from shared.columns import (
     CONTENT_KINDS,
     EVENT,
+    LACKS_BEGIN,
+    LACKS_TAILS,
     PREVIEW_BYTES,
     PROTOCOLS,
     SERVICE_BY_NONE,
@@ -27,6 +30,7 @@ from shared.columns import (
     SERVICES,
     STATUSES,
     SUMMARY_BYTES,
+    TCP,
     VIEW,
 )
 from shared.flow_key import hex_id
@@ -41,6 +45,8 @@ REQUEST_LINE = re.compile(r"[!#$%&'*+.^_`|~\w-]+ \S+ HTTP/\d\.\d|[A-Z]+ /\S*")
 CONTROLS = bytes(i for i in range(32) if not 9 <= i <= 13 and i != 27) + b"\x7f"
 UNPRINTABLE = bytes(i for i in range(256) if not 32 <= i < 127)
 CONFIDENCE = {SERVICE_BY_NONE: "none", SERVICE_BY_PORT: "low", SERVICE_BY_PAYLOAD: "high"}
+DNS = [SERVICES.index(name) for name in ("dns", "mdns")]
+TLS = [SERVICES.index(name) for name in ("tls", "https")]
 DIRECTION_COUNTS = ("packets", "bytes", "payload_bytes", "stream_bytes", "gaps", "gap_bytes")
 TOTALS = (*DIRECTION_COUNTS, "conflicts")
 # fields that most rows have nothing in
@@ -93,8 +99,10 @@ class RowColumns:
             "service": _services(self.events),
             "content_kind": [CONTENT_KINDS[k] for k in self.events["content_kind"][:, 0].tolist()],
             **{name: self.events[name].sum(axis=1).tolist() for name in TOTALS},
+            "midstream": (self.events["lacks"] & LACKS_BEGIN != 0).tolist(),
+            "snaplen_cut": (self.events["lacks"] & LACKS_TAILS != 0).tolist(),
             "directions": _directions(self.events, both),
-            "summary": map(_summary, clients, *both),
+            "summary": _summaries(self.events, clients, both),
             "message_count": self.events["messages"].tolist(),
             "favorite": (self.views["favorite"] != 0).tolist(),
             "hidden": (self.views["hidden"] != 0).tolist(),
@@ -193,6 +201,28 @@ def text_of(octets: bytes) -> str | None:
         return codecs.utf_8_decode(octets, "strict", False)[0] or None
     except UnicodeDecodeError:
         return None
+
+
+def _summaries(
+    events: NDArray[np.void], clients: list[int], previews: list[list[Preview]]
+) -> list[str]:
+    found = list(map(_summary, clients, *previews))
+    for at in np.flatnonzero(np.isin(events["service"], DNS)).tolist():
+        prefix = 2 if events["proto"][at] == TCP else 0  # the message's length, RFC 1035 §4.2.2
+        asked, answered = (previews[clients[at] ^ i][at][0][prefix:] for i in (0, 1))
+        # of names as they are sent the dots do not print
+        found[at] = _named(dns.headline, asked) or _named(dns.headline, answered) or found[at]
+    for at in np.flatnonzero(np.isin(events["service"], TLS)).tolist():
+        found[at] = _named(tls_client.headline, previews[clients[at]][at][0]) or found[at]
+    return found
+
+
+def _named(headline: Callable[[bytes], str], octets: bytes) -> str:
+    """Who or what is asked for; "" where these first octets do not say."""
+    try:
+        return headline(octets)[:SUMMARY_BYTES]
+    except ValueError:
+        return ""
 
 
 def _summary(client: int, a_to_b: Preview, b_to_a: Preview) -> str:

@@ -25,6 +25,7 @@ from services.capture.router import Router, StoppedError
 from services.capture.source import Batch, PacketSource, SourceState
 from services.capture.sources import open_sources
 from services.capture.uploads import Uploads
+from services.capture.whereabouts import Whereabouts
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
 from shared.lanes import LaneSender
 from shared.metrics import Stats, resident_bytes, serve
@@ -32,11 +33,15 @@ from shared.schema import CaptureReport, Problem, SourceReport
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.sources import NOTHING_TO_READ, has_input
+from shared.tcp_bus import bus_of
+from shared.unanswered import Unanswered
 from shared.uploads import takes_uploads
-from shared.wire import Bus, ask, open_socket
+from shared.wire import open_socket
 
 REPORT_S = 0.2
-SLOT_BYTES = 1 << 20  # payload of a batch; the longest payload that is not cut
+# payload of a batch; the longest payload that is not cut. A batch costs each service as much Python
+# however long it is: 1.57 GB of bulk took 5.2 s of CPU in batches of 1 MiB and takes 4.4 so
+SLOT_BYTES = 2 << 20
 FLUSH_BATCHES = 64  # a lane that fills slowly is sent after this many batches of a file
 FLUSH_S = 0.005  # what came from a source that may never end is sent after so long
 TICK_S = 0.2  # between two words to the shards that time passes
@@ -53,7 +58,7 @@ class Capture:
         self.settings, self.stop = settings, stop
         self.log = start_logging("capture")
         self.context = new_context()
-        self.bus = Bus(settings.run_dir)
+        self.bus = bus_of(settings, "capture")
         self.instance = uuid.uuid4().hex[:16]
         self.seq = 0
         self.told = True  # the last report was taken
@@ -73,8 +78,9 @@ class Capture:
         self.ended = False  # the shards were told so
         self.filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
         self.reports = open_socket(self.context, zmq.PUSH, 16)
-        self.reports.connect(self.bus.reports)
+        self.bus.connect(self.reports, self.bus.reports)
         self.router = Router([], self._is_stopped)
+        self.whereabouts = Whereabouts(self.context, self.bus)
         self.ring = open_ring(settings)
         self.pump = Pump(self.router, self.ring)
         self.refeeding = Refeeding(self.ring, self.router)
@@ -89,7 +95,7 @@ class Capture:
             return EXIT_OK
         own = list(self.sources)
         seen = self.router.seen if self.resumption.is_another else None
-        recall(own, seen, partial(ask, self.context, self.bus.requests), self.stop)
+        recall(own, seen, partial(self.bus.ask, self.context, self.bus.requests), self.stop)
         if own:
             self._read_all(own)
             self._end()
@@ -112,6 +118,7 @@ class Capture:
                     self._take(source, batch)
                 elif source is not None:
                     self._over(source)
+                self.whereabouts.look(self.router.lanes)
                 self.refeeding.step()
                 if reading.open_ended:
                     self._keep_time()
@@ -167,6 +174,7 @@ class Capture:
                 return upload
             if not self.ended:
                 self._report("report")
+            self.whereabouts.look(self.router.lanes)
             self._feed_again()
             self.stop.wait(LOOK_S)
         return None
@@ -188,7 +196,7 @@ class Capture:
         while not self.stop.requested and time.monotonic() < deadline:
             self._report("report")
             try:
-                reply, _ = ask(self.context, self.bus.requests, "health", None, WAIT_MS)
+                reply, _ = self.bus.ask(self.context, self.bus.requests, "health", None, WAIT_MS)
             except TimeoutError:
                 continue
             if reply.result.get("run_status") not in ENDED:
@@ -237,10 +245,14 @@ class Capture:
     # --------------------------------------------------------------------------- others
     def _ask_what_was(self) -> bool:
         """What a capture before this one reported. False when told to stop before."""
+        unanswered = Unanswered(self.log, self.bus.requests)
         while not self.stop.requested:
             try:
-                reply, _ = ask(self.context, self.bus.requests, "health", None, TOPOLOGY_MS)
+                reply, _ = self.bus.ask(
+                    self.context, self.bus.requests, "health", None, TOPOLOGY_MS
+                )
             except TimeoutError:
+                unanswered.again()
                 continue
             self.resumption = Resumption(self.sources, reply.result["sources"])
             return True
@@ -251,11 +263,14 @@ class Capture:
         while not self.stop.requested:
             self._report("report")
             try:
-                reply, _ = ask(self.context, self.bus.requests, "topology", None, TOPOLOGY_MS)
+                reply, _ = self.bus.ask(
+                    self.context, self.bus.requests, "topology", None, TOPOLOGY_MS
+                )
             except TimeoutError:
                 continue
             shards = reply.result.get("shards", [])
-            ready = sorted(int(shard["index"]) for shard in shards if shard["ready"])
+            known = self.bus.learn(shards)
+            ready = sorted(known & {int(shard["index"]) for shard in shards if shard["ready"]})
             if len(ready) >= int(reply.result["expected"]) and self._connect(ready):
                 return True
             self.stop.wait(0.02)
@@ -282,7 +297,7 @@ class Capture:
                     rows=self.settings.batch_size,
                     payload=SLOT_BYTES,
                     depth=depth,
-                    inline=self.settings.transport == "inline",
+                    inline=self.bus.inline or self.settings.transport == "inline",
                     capture=self.instance,
                     rows_before=standing.rows,
                     ring=self.ring is not None,
@@ -290,6 +305,7 @@ class Capture:
             )
         self.router = Router(lanes, self._is_stopped, seen)
         self.pump.sink = self.refeeding.router = self.router
+        self.whereabouts.follow(lanes)
         return True
 
     def _end(self) -> None:
@@ -324,6 +340,7 @@ class Capture:
     def _close(self) -> None:
         for lane in self.router.lanes:
             lane.close()
+        self.whereabouts.close()
         if self.ring is not None:
             self.ring.close()
         self.reports.close(linger=2000)
@@ -333,12 +350,14 @@ class Capture:
         """Asked while a shard is full: whoever waits for it says that it is alive."""
         if time.monotonic() - self.reported > REPORT_S:
             self._report("report")
+        self.whereabouts.look(self.router.lanes)
         return self.stop.requested
 
     def _is_out_of_patience(self) -> bool:
         """Whether a signal asked for the end and SETTLE_S have gone: a shard may be gone too."""
         if self.stop.requested:
             self.settle_until = min(self.settle_until, time.monotonic() + SETTLE_S)
+        self.whereabouts.look(self.router.lanes)
         return time.monotonic() > self.settle_until
 
     def stats(self) -> dict[str, int]:

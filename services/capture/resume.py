@@ -16,7 +16,7 @@ import zmq
 from services.capture.numbers import FILE_BITS, name_of_files
 from services.capture.source import PacketSource
 from shared.schema import SchemaError
-from shared.wire import Bus, ask
+from shared.wire import Bus
 
 ASK_MS = 250
 UPLOAD = "upload"  # kind of a source
@@ -38,7 +38,7 @@ def ask_shard(
     None when it did not answer."""
     try:
         address = bus.shard_requests(shard)
-        reply, _ = ask(context, address, "resume", {"capture": capture}, ASK_MS)
+        reply, _ = bus.ask(context, address, "resume", {"capture": capture}, ASK_MS)
     except (TimeoutError, SchemaError):
         return None
     if reply.error is not None:

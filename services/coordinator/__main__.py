@@ -33,6 +33,7 @@ from shared.output import check_not_an_input, output_path
 from shared.schema import CaptureReport, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
+from shared.tcp_bus import bus_of
 from shared.wire import Bus, open_socket
 
 EVENTS_PER_MESSAGE = 4096  # makes messages of a queue that is given in events
@@ -53,7 +54,8 @@ class Coordinator:
         self.log = start_logging("coordinator")
         self.instance = secrets.token_hex(8)
         self.context = new_context()
-        self._bind(Bus(settings.run_dir))
+        self.bus = bus_of(settings, "coordinator")
+        self._bind(self.bus)
         self.inventory = Inventory(settings.max_streams, settings.max_pattern_matches_total)
         check_is_no_input(settings.state_file, (*settings.pcap, output_path(settings)))
         self.team = Team(self.inventory, settings)
@@ -101,7 +103,7 @@ class Coordinator:
             (self.published, bus.deltas),
         ):
             try:
-                socket.bind(address)
+                bus.bind(socket, address)
             except zmq.ZMQError as error:
                 reason = (error.strerror or str(error)).lower()
                 raise UserError(f"--run-dir {bus.run_dir}: cannot bind there: {reason}") from None
@@ -284,6 +286,7 @@ class Coordinator:
                 patterns=self.team.patterns.totals(),
                 answered=dict(self.requests.answered),
                 refused=dict(self.requests.refused),
+                refused_peers=self.bus.refused,
             )
         )
         totals, rates = stats["totals"], stats["rates"]

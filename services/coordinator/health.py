@@ -194,13 +194,15 @@ class Health:
         return max(0, told - self.before["lines"] - self.merger.lines)
 
     def queues(self) -> dict[str, Any]:
-        """What waits, and how long capture was held back by it."""
+        """What waits, how long capture was held back by it, and how late live packets were read."""
         numbers = [sink.numbers() for sink in self.sinks]
+        has_ended = self.run_status in ENDED or self.shards.all_ended
         return {
-            "shard_rows": 0 if self.shards.all_ended else self.sources.queue_rows,
+            "shard_rows": 0 if has_ended else self.sources.queue_rows,
             "output_bytes": sum(each["waiting_bytes"] for each in numbers),
             "output_bytes_max": sum(each["waiting_bytes_max"] for each in numbers),
             "capture_backpressure_ms": self.sources.total("backpressure_ms"),
+            "lag_ms": self.sources.stats.get("lag_ms", 0),
         }
 
     def budgets(self) -> dict[str, int]:

@@ -45,6 +45,7 @@ OF_PATTERNS = (
     ("pattern_matches_over_limit", "over_limit", "Matches that a bound left out."),
     ("pattern_timeouts", "timeouts", "Streams in which a pattern took too long and was stopped."),
     ("pattern_skipped_scans", "skipped", "Scans put off because their pattern took its share."),
+    ("pattern_unseen_bytes", "unseen_bytes", "Content that made room while its pattern rested."),
     ("pattern_todo_bytes", "todo_bytes", "Retained content that new patterns have not seen yet."),
 )
 
@@ -60,6 +61,7 @@ class Seen(NamedTuple):
     patterns: Mapping[str, int]  # sums over patterns and shards
     answered: Mapping[str, int]  # requests by operation
     refused: Mapping[str, int]  # by code
+    refused_peers: int
 
 
 class Metrics(Collector):
@@ -105,6 +107,11 @@ def of_coordinator(seen: Seen) -> Iterable[Metric]:
     yield by_label("drops", "What was not analysed or kept.", "reason", report["drops"])
     yield by_label("requests", "Requests answered.", "op", seen.answered)
     yield by_label("refusals", "Requests refused.", "code", seen.refused)
+    yield CounterMetricFamily(
+        f"{PREFIX}_refused_peers",
+        "Connections over TCP that were refused for want of the right key.",
+        value=seen.refused_peers,
+    )
     yield CounterMetricFamily(
         f"{PREFIX}_shard_restarts",
         "Shards whose place another process took.",

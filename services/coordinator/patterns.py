@@ -31,7 +31,9 @@ PALETTE = (
 KIND, NEXT = "pattern", "next"
 FINDS = ("kind", "value", "direction", "services", "enabled")  # what it finds depends on these
 STATES = ("active", "scanning", "slow", "failed")  # from good to bad
-COUNTED = ("matches", "over_limit", "timeouts", "skipped", "scanned_bytes", "todo_bytes")
+COUNTED = (
+    "matches", "over_limit", "timeouts", "skipped", "scanned_bytes", "todo_bytes", "unseen_bytes",
+)  # fmt: skip
 FLAGS = (("substring", "pattern"), ("regex", "regex"), ("binary", "binary_pattern"))
 NAME_MAX = 64
 HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]{2})|[\s:_-]+|(0[xX])")

@@ -42,10 +42,12 @@ from services.coordinator.rules import condition_of
 from services.coordinator.team import Team
 from services.coordinator.text import TextMatches
 from services.coordinator.view import Inventory
+from shared.columns import SERVICES
 from shared.schema import StreamFilter, StreamsQuery
 from shared.team import Profile, tag_of
 
 BLOCK = 65536  # slots
+NAMED = np.isin(np.arange(256), [SERVICES.index("dns"), SERVICES.index("mdns")])
 SELECTED_MAX = 1_000_000  # rows of one selection
 ROW = np.dtype([("row", "<u4"), ("stream_id", "<u8")])  # as `SearchStart.rows` has it
 
@@ -88,11 +90,10 @@ class Queries:
         if query.cursor is not None:
             number, cursor = inventory.number[: mask.size], min(query.cursor, U64_MAX)
             mask &= number < cursor if newest else number > cursor
-        slots = inventory.in_order(mask)
-        slots = slots[::-1] if newest else slots
-        offset = min(query.offset, slots.size)
-        before, slots = total - slots.size + offset, slots[offset:]
-        rest, slots = slots.size > query.limit, slots[: query.limit]
+        left = int(np.count_nonzero(mask)) if query.cursor is not None else total
+        offset = min(query.offset, left)
+        slots = inventory.window(mask, offset, query.limit + 1, newest)
+        before, rest, slots = total - left + offset, slots.size > query.limit, slots[: query.limit]
         cursor_after = int(inventory.number[slots[-1]]) if rest else None
         return Page(slots, total, hidden, before, cursor_after)
 
@@ -133,8 +134,19 @@ class Queries:
                 if not mask[block].any():
                     break
         if wanted.text:
-            self.texts.narrow(wanted.text, mask)
+            self._narrow_by_text(wanted.text, mask)
         return mask
+
+    def _narrow_by_text(self, text: str, mask: Mask) -> None:
+        """Clear mask where no preview has the text. In names as DNS sends them there are no dots,
+        so of its streams the text is looked for without dots as well."""
+        joined, names = text.replace(".", ""), None
+        if joined != text and joined:
+            names = mask & NAMED[self.inventory.columns["service"][: mask.size]]
+        self.texts.narrow(text, mask)
+        if names is not None and names.any():
+            self.texts.narrow(joined, names)
+            mask |= names
 
     # ---------------------------------------------------------- what the team gave a name
     def _named(self, wanted: StreamFilter) -> Iterator[Condition]:

@@ -27,6 +27,7 @@ from shared.schema import (
     FacetsQuery,
     FilesQuery,
     PatternReport,
+    Reach,
     Reply,
     Request,
     SchemaError,
@@ -54,6 +55,7 @@ class Heartbeat(Arguments):
     shard: int
     instance: str = Field(min_length=1, max_length=64)
     seq: int = Field(0, ge=0)
+    reach: Reach | None = None
     patterns: list[PatternReport] = Field([], max_length=PATTERNS_MAX)
 
 
@@ -164,7 +166,8 @@ class Requests:
 
     def _heartbeat(self, args: dict[str, Any]) -> Answer:
         beat = Heartbeat.model_validate(args)
-        acked = self.shards.heartbeat(beat.shard, beat.instance, beat.seq, self._clock())
+        now = self._clock()
+        acked = self.shards.heartbeat(beat.shard, beat.instance, beat.seq, now, beat.reach)
         if beat.patterns:
             self.team.patterns.report(beat.shard, beat.patterns)
         version = self.team.patterns.version
@@ -189,6 +192,7 @@ class Requests:
                 "pid": shard.pid,
                 "host": shard.host,
                 "ready": shard.ready and not shard.is_lost(now),
+                "reach": None if shard.reach is None else shard.reach.model_dump(),
                 "age_ms": int(shard.silent_s(now) * 1000),
             }
             for shard in self.shards.all

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared import metrics
-from shared.schema import EventsHeader
+from shared.schema import EventsHeader, Reach
 
 TAKEOVER_AFTER_S = 2.0
 GATHER_S = 2.0  # no further shard came for so long: these are all
@@ -51,6 +51,7 @@ class Shard:
     instance: str = ""
     pid: int = 0
     host: str = ""
+    reach: Reach | None = None  # over TCP
     ready: bool = False
     ended: bool = False
     is_dead: bool = False  # somebody saw its process end
@@ -213,11 +214,14 @@ class Shards:
             shard.gone.append(shard.instance)
         shard.instance, shard.stats = instance, {}
         shard.ready, shard.next_seq, shard.is_dead = False, None, False
+        shard.reach = None
         # who comes after the input has ended is sent nothing, not even an end
         shard.ended = self.input_ended and shard.restarts > 0
 
     # ---------------------------------------------------------------------- what they say
-    def heartbeat(self, index: int, instance: str, seq: int, now: float) -> int:
+    def heartbeat(
+        self, index: int, instance: str, seq: int, now: float, reach: Reach | None = None
+    ) -> int:
         """Returns the last message of events that arrived, -1 = none. seq: of the next it sends."""
         if not 0 <= index < len(self.all):
             raise RefusedError("unknown_shard", f"there is no shard {index}", "register first")
@@ -226,7 +230,7 @@ class Shards:
         if instance in shard.gone or (other and shard.silent_s(now) <= TAKEOVER_AFTER_S):
             raise RefusedError("taken", f"shard {index} is another process now", "register again")
         self._hold(shard, instance, now)
-        shard.ready = True
+        shard.ready, shard.reach = True, reach
         if shard.next_seq is None and seq == 0:
             shard.next_seq = 0
         return -1 if shard.next_seq is None else shard.next_seq - 1

@@ -27,8 +27,10 @@ from shared.metrics import GAUGES, Stats, resident_bytes, serve
 from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
+from shared.tcp_bus import bus_of
+from shared.unanswered import Unanswered
 from shared.uploads import takes_uploads
-from shared.wire import Bus, open_socket
+from shared.wire import open_socket
 
 REGISTER_RETRY_S = 0.2
 HEARTBEAT_S = 0.2  # so soon a shard knows of a new pattern
@@ -50,11 +52,11 @@ class Shard:
         self.settings, self.stop = settings, stop
         self.log = start_logging("shard")
         self.context = new_context()
-        self.bus = Bus(settings.run_dir)
+        self.bus = bus_of(settings, "shard")
         self.instance = uuid.uuid4().hex[:16]
         self.loop = Loop(stop)
         self.control = open_socket(self.context, zmq.DEALER, 16)
-        self.control.connect(self.bus.requests)
+        self.bus.connect(self.control, self.bus.requests)
         self.coordinator = ""
         self.seq = 0
         self.progress, self.again = Progress(), Again(GAUGES["shard"])
@@ -77,11 +79,12 @@ class Shard:
 
         A number that is taken may be free soon: its holder was killed a moment ago.
         """
-        waits = False
+        waits, unanswered = False, Unanswered(self.log, self.bus.requests)
         while not self.stop.requested:
             self._ask("register", self._identity(self.settings.shard_index))
             reply = self._reply() if self.control.poll(int(REGISTER_RETRY_S * 1000)) else None
             if reply is None:
+                unanswered.again()
                 continue
             answer, _ = reply
             if answer.error is None:
@@ -128,13 +131,13 @@ class Shard:
         )
         messages = max(2, self.settings.event_queue_depth // self.settings.batch_size)
         self.events = open_socket(self.context, zmq.PUSH, messages)
-        self.events.connect(self.bus.events)
+        self.bus.connect(self.events, self.bus.events)
         depth = max(2, self.settings.worker_queue_depth // self.settings.batch_size)
         self.lanes = LaneReceiver(self.context, self.bus, index, depth)
         if self.again.waits:
             self.lanes.wait(self.instance)
         self.asked = open_socket(self.context, zmq.ROUTER, 1024)
-        self.asked.bind(self.bus.shard_requests(index))
+        self.bus.bind(self.asked, self.bus.shard_requests(index))
         serve(self.settings.metrics_listen, Stats("shard", self.stats).registry)
         self.loop.on_readable(self.lanes.socket, self._packets)
         self.loop.on_readable(self.asked, self._answer)
@@ -196,7 +199,11 @@ class Shard:
     def stats(self) -> dict[str, int]:
         """Totals and gauges, by their metric names."""
         own = self.again.once(self.worker.stats())
-        more = {"lines_told": self.lines, "process_resident_bytes": self.resident_bytes}
+        more = {
+            "lines_told": self.lines,
+            "process_resident_bytes": self.resident_bytes,
+            "refused_peers": self.bus.refused,
+        }
         return own | self.progress.stats() | more
 
     def _end(self) -> bool:
@@ -241,13 +248,19 @@ class Shard:
         self._send(self._header("events", told), told.frames())
 
     def _send(self, header: bytes, columns: list[bytes]) -> None:
-        """Wait for room in the coordinator's queue, and answer requests meanwhile."""
+        """Wait for room in the coordinator's queue; answer requests and go on with searches
+        meanwhile."""
+        wait_ms = 20
         while not self._is_out_of_patience():
-            if self.events.poll(20, zmq.POLLOUT):
+            try:
                 self.events.send_multipart([header, *columns], zmq.NOBLOCK)
-                self.seq += 1
-                return
-            self._answer()
+            except zmq.Again:
+                if not self.events.poll(wait_ms, zmq.POLLOUT):
+                    self._answer()
+                    wait_ms = 0 if self.worker.searches.work(WORK_S) else 20
+                continue
+            self.seq += 1
+            return
 
     def _is_out_of_patience(self) -> bool:
         """Whether a signal asked for the end and FAREWELL_S have gone: nobody may be reading."""
@@ -291,6 +304,8 @@ class Shard:
         args: dict[str, object] = {
             "shard": self.index, "instance": self.instance, "seq": self.seq,
         }  # fmt: skip
+        if (reach := self.bus.reach) is not None:
+            args["reach"] = reach.model_dump()
         now = time.monotonic()
         if now >= self.report_at and (found := reports(self.worker.patterns)):
             args["patterns"] = [one.model_dump() for one in found]

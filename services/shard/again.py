@@ -44,6 +44,8 @@ class Again:
     def once(self, stats: Stats) -> Stats:
         """Counters without what was counted before."""
         refed = {"refed_packets": self._twice["refed_packets"]}
+        if not self._twice:  # nearly always: each message has all numbers in it
+            return refed | stats
         return refed | {
             name: value if name in self._gauges else value - self._twice[name]
             for name, value in stats.items()

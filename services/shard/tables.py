@@ -1,8 +1,5 @@
 """The shard's memory, all of it allocated at the start: flow table, content rings, scratch."""
 
-import mmap
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +21,7 @@ from shared.columns import (
     PREVIEW,
     PREVIEW_BYTES,
 )
+from shared.memory import Filling, Pages, rows_of, zeros
 from shared.settings import Settings
 
 FIRST_BYTES = 65536  # of each direction: kept in a ring of their own, away from elephants
@@ -34,24 +32,10 @@ LONGEST_EXTENT = 65536
 NODES = 65535  # out-of-order pieces of all flows; a row names one in 16 bits
 GHOSTS = 1 << 18  # evicted flows whose incarnation is remembered
 QUIET_NS = 1_000_000_000
+AHEAD = 128 << 10  # bytes of each table that a batch has pages for
 TEXT_OF_MESSAGE = 96  # bytes of the text ring for each message of the ring
 FINISHED_MAX = 65536  # messages of one batch that are told
 TOLD_AT_ONCE = 8192
-
-
-def zeros(nbytes: int) -> NDArray[np.uint8]:
-    """Zeroed bytes from fresh pages.
-
-    Private ones: the first touch of one takes 2.0 µs rather than the 3.0 of memory that could be
-    shared, as Python maps it. Not huge ones: where a machine's host takes back what is free, a
-    shard needs 2.3 s for 6.6 M packets with them and 1.9 without, though a tenth less in itself.
-    """
-    memory = mmap.mmap(-1, max(nbytes, mmap.PAGESIZE), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return np.frombuffer(memory, np.uint8)[:nbytes]
-
-
-def rows_of(dtype: np.dtype[Any], count: int) -> NDArray[np.void]:
-    return zeros(dtype.itemsize * count).view(dtype)
 
 
 class Tables:
@@ -66,8 +50,8 @@ class Tables:
         self.budget = 0 if settings.disable_stream_content else settings.max_stream_content_bytes
         self.budget = self.budget // shards & ~7
         self.retains = self.budget >= LEAST_CONTENT
-        self.flows = rows_of(FLOW, rows)
-        self.dirs = rows_of(DIRECTION, 2 * rows)
+        flows, dirs = Pages(FLOW.itemsize * rows), Pages(2 * DIRECTION.itemsize * rows)
+        self.flows, self.dirs = flows.bytes.view(FLOW), dirs.bytes.view(DIRECTION)
         self.links = rows_of(LINK, rows)  # pages without a favourite cost nothing
         self.slots = zeros(8 * slots).view(np.uint64)
         self.free = np.zeros(rows, np.uint32)
@@ -85,15 +69,25 @@ class Tables:
         self.state = np.zeros(s.STATE_LEN, np.uint64)
         self.counters = np.zeros(len(s.COUNTERS), np.uint64)
         self.port_service = port_services()
-        self._allocate_messages(settings, shards)
+        messages, text = self._allocate_messages(settings, shards)
         self.ring_bytes = self.budget if self.retains else PASSING_BYTES
-        self.ring8 = zeros(self.ring_bytes)
-        self.ring64 = self.ring8.view(np.uint64)
+        ring = Pages(self.ring_bytes)
+        self.ring8, self.ring64 = ring.bytes, ring.bytes.view(np.uint64)
         self.config = self._config(settings, slots)
+        first = int(self.config[s.RING_0])
+        # what is filled, where `state` says how far, and the bytes of one
+        self._rings = (Filling(ring, 0, first), s.HEAD_0), (Filling(ring, first), s.HEAD_1)
+        self._filling = (
+            (Filling(flows), s.USED_ROWS, FLOW.itemsize),
+            (Filling(dirs), s.USED_ROWS, 2 * DIRECTION.itemsize),
+            (Filling(messages), s.MESSAGES, MESSAGE.itemsize),
+            (Filling(text), s.TEXT_HEAD, 1),
+        )
         self.columns = s.ShardColumns(*(getattr(self, name) for name in s.ShardColumns._fields))
 
-    def _allocate_messages(self, settings: Settings, shards: int) -> None:
-        """What parsers work on. Pages that no parser touches cost nothing."""
+    def _allocate_messages(self, settings: Settings, shards: int) -> tuple[Pages, Pages]:
+        """What parsers work on; the pages of messages and of their text. Those that no parser
+        touches cost nothing."""
         rows = settings.max_flows
         self.parses = not (settings.disable_stream_parser or settings.disable_stream_inventory)
         kept = max(64, settings.max_messages // shards) if self.parses else 1
@@ -103,14 +97,16 @@ class Tables:
         self.parser_of = zeros(4 * rows).view(np.uint32)
         self.last_message = zeros(4 * rows).view(np.uint32)
         self.message_count = zeros(4 * rows).view(np.uint32)
-        self.messages = rows_of(MESSAGE, kept)
-        self.text = zeros(max(kept * TEXT_OF_MESSAGE, 4 * MESSAGE_TEXT_MAX))
+        messages = Pages(MESSAGE.itemsize * kept)
+        text = Pages(max(kept * TEXT_OF_MESSAGE, 4 * MESSAGE_TEXT_MAX))
+        self.messages, self.text = messages.bytes.view(MESSAGE), text.bytes
         self.finished = zeros(8 * FINISHED_MAX).view(np.uint64)
         self.told = rows_of(MESSAGE, TOLD_AT_ONCE)
         self.told_ends = rows_of(ENDPOINTS, TOLD_AT_ONCE)
         self.told_text = zeros(TOLD_AT_ONCE * TEXT_OF_MESSAGE + MESSAGE_TEXT_MAX)
         self.unit = zeros((settings.max_http1_header_bytes + 65536 + 7) & ~7)
         self.unit64 = self.unit.view(np.uint64)
+        return messages, text
 
     def _config(self, settings: Settings, slots: int) -> NDArray[np.int64]:
         config = np.zeros(s.CONFIG_LEN, np.int64)
@@ -133,6 +129,15 @@ class Tables:
         config[s.MAX_HEADER] = settings.max_http1_header_bytes
         config[s.MAX_IN_GROUP] = settings.max_parser_messages_per_chunk
         return config
+
+    def expect(self, octets: int, packets: int) -> None:
+        """So much payload of so many packets is coming: have pages for it, and for some streams."""
+        need = octets + packets * (HEADER + 8)
+        for ring, head in self._rings:
+            ring.reach(int(self.state[head]) + need)
+        for part, filled, width in self._filling:
+            if self.state[filled]:
+                part.reach(int(self.state[filled]) * width + AHEAD)
 
     def used_content(self) -> int:
         """Bytes of the rings that hold content, headers included."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.shard.analyze import Analyzers
+from services.shard.bound import bound
 from services.shard.kernels import state as s
 from services.shard.kernels.content import store_groups
 from services.shard.kernels.dns import parse_dns
@@ -43,6 +44,13 @@ class Worker:
     def __init__(self, tables: Tables, shard: int, tell: Tell) -> None:
         self.tables, self.shard, self._tell = tables, shard, tell
         self.now_ns = 0
+        steps = (assign_parsers, parse_http1, parse_websocket, parse_dns, parse_tls)
+        self._inspect = bound(inspect_groups, tables.columns)
+        self._parse = [bound(step, tables.columns) for step in steps]
+        self._sweep = bound(sweep, tables.columns)
+        self._end_parsers = bound(end_parsers, tables.columns)
+        self._events = bound(collect_events, tables.columns)
+        self._messages = bound(collect_messages, tables.columns)
         self.analyzers = Analyzers(tables)
         self.patterns = PatternEngine(tables, tables.shards, tell)
         self.searches = Searches(self.patterns)
@@ -52,6 +60,7 @@ class Worker:
         t = self.tables
         self.now_ns = now_ns
         self.patterns.leisure.begin()
+        t.expect(payload.size, packets.size)
         at = 0
         while at < packets.size:
             at = track(t.columns, packets, at, payload)
@@ -65,9 +74,8 @@ class Worker:
 
     def tick(self, now_ns: int) -> None:
         """Time has passed: look for idle streams, and tell what changed."""
-        t = self.tables
         self.now_ns = now_ns
-        sweep(t.columns, SWEEP_ROWS, now_ns)
+        self._sweep(SWEEP_ROWS, now_ns)
         self._store(NO_BYTES)
         self._tell_events()
 
@@ -109,13 +117,10 @@ class Worker:
         count = int(t.state[s.GROUPS])
         if count:
             store_groups(t.columns, payload)
-            inspect_groups(t.columns)
+            self._inspect()
             if t.parses:
-                assign_parsers(t.columns)
-                parse_http1(t.columns)
-                parse_websocket(t.columns)
-                parse_dns(t.columns)
-                parse_tls(t.columns)
+                for step in self._parse:
+                    step()
                 self.analyzers.take()
             if self.patterns.active:
                 self.patterns.scan(payload)
@@ -129,9 +134,9 @@ class Worker:
         t = self.tables
         if t.parses:
             self.analyzers.end()
-            end_parsers(t.columns)
+            self._end_parsers()
         matched = self._collect_matches()
-        events = t.events[: collect_events(t.columns, self.shard)]
+        events = t.events[: self._events(self.shard)]
         previews, octets = (int(fill) for fill in t.preview_fill)
         found = self._collect_messages()
         closes = events[:0]
@@ -154,7 +159,7 @@ class Worker:
     def _collect_messages(self) -> dict[str, NDArray[Any]]:
         """The next messages to tell; none when all are told."""
         t = self.tables
-        found = collect_messages(t.columns) if t.parses else 0
+        found = self._messages() if t.parses else 0
         if not found:
             return {}
         return {

@@ -105,6 +105,7 @@ def conversations() -> list[Conversation]:
             status="closed",
             packets=8,
             gaps=0,
+            midstream=False,
             sent=[(0, request)],
             answered=[(0, answer)],
             summary="GET /a HTTP/1.1",
@@ -210,6 +211,8 @@ def conversations() -> list[Conversation]:
         .gives(
             status="open",
             gaps=0,
+            midstream=True,
+            snaplen_cut=False,
             sent=[(0, b"third")],
             answered=[(0, b"secondfourth")],
         ),

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from services.api import models
+from services.api.health import Health
 from shared.columns import SERVICE_BY_PAYLOAD, SERVICES
 from shared.schema import SCHEMA_VERSION, Reply, StreamFilter
 from tests.api_fakes import FakeCoordinator, FakeShard, event
@@ -169,7 +170,7 @@ def metric(api: Api, line: str) -> float:
 # ---------------------------------------------------------------------- health and inventory
 def test_health(api: Api, coordinator: FakeCoordinator) -> None:
     body = api.get("/api/health")
-    models.Health.model_validate(body)
+    Health.model_validate(body)
     assert body["run_status"] == "running"
     assert body["totals"] == {"packets": 3}
     assert body["clients"] == 0

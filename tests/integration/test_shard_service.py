@@ -186,6 +186,8 @@ def test_a_slow_coordinator_holds_the_input_up_and_loses_nothing(site: Site) -> 
             sent += 1
             assert sent < 70, "nothing holds the input up"
         assert site.content(stream, 0) == b"x" * 100, "requests are answered all the same"
+        site.ask("search_start", search="s", kind="substring", value="x" * 100)
+        eventually(lambda: site.ask("search_poll", search="s")[0].result["done"])
         coordinator.reads.set()
         say(lane, "end")
         ended = eventually(coordinator.ended)

@@ -61,6 +61,10 @@ def found(previews: list[tuple[bytes, bytes]], needle: bytes) -> list[bool]:
 @example([(b"\0ab\xff", b"ab\0")], b"b\0")
 @example([("caf\u00e9 ".encode() + b"\0", "caf\u00e9".encode())], "f\u00e9".encode())
 @example([(b"\xff" * 200 + b"ab", b"\0")], b"\xff\0")
+@example([(b"x" * 58 + b"needle", b"")], b"needle")  # to the end of what is short
+@example([(b"x" * 59 + b"needl", b"e" * 64)], b"needle")
+@example([(b"y" * 15 + b"AB", b"y" * 62 + b"aB")] * 33 + [(b"ab" * 33, b"")], b"ab")
+@example([(b"y" * 65, b"ab")] + [(b"", b"a")] * 40, b"ab")
 def test_agrees_with_the_reference(previews: list[tuple[bytes, bytes]], needle: bytes) -> None:
     assert found(previews, needle) == reference.search_text(previews, needle)
 

@@ -61,6 +61,7 @@ class Stream:
         tracker.count("midstream", key.proto == TCP and not first.flags & SYN)
         self.client = self.guess_client(first)
         self.by_syn = False
+        self.cut = False  # a packet was captured short
 
     def _direction(self, side: int) -> Direction:
         def said(piece: range) -> None:
@@ -124,6 +125,7 @@ class Stream:
         mine.bytes += packet.wirelen
         mine.payload_bytes += packet.wire_payload
         self.last_ns = max(self.last_ns, packet.ts_ns)
+        self.cut |= packet.wire_payload > len(packet.payload)
         if self.key.proto != TCP:
             self.take_datagram(packet, mine)
         elif self.take_segment(packet, side) and packet.wire_payload:
@@ -221,6 +223,8 @@ class Stream:
             "client": self.client,
             "reason": self.reason,
             "content_kind": [inspect.kind_of_both(*kinds), *kinds],
+            "midstream": self.key.proto == TCP and not (a.syn or b.syn),
+            "snaplen_cut": self.cut,
             "service": service,
             "service_from": source,
         }

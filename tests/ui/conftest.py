@@ -40,9 +40,9 @@ def missing(what: str, remedy: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """For one file only: Playwright's event loop is in the way of whoever needs their own."""
+    """For this folder only: Playwright's event loop is in the way of whoever needs their own."""
     chromium = os.environ.get("FLOWMATE_CHROMIUM") or shutil.which("chromium")
     if chromium is None:
         missing("no Chromium", "apt-get install chromium, or set FLOWMATE_CHROMIUM")
@@ -54,9 +54,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site(browser: Browser, sample_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A completed run over the sample, with a pattern that has matches."""
+    """A completed run over the sample, with a pattern that has matches. For all who leave it so."""
     folder = tmp_path_factory.mktemp("ui")
     with served("--pcap", sample_capture, "--health-interval-ms", "200", folder=folder) as run:
         run.wait_ended()

@@ -60,6 +60,17 @@ class Tab:
         self.ready()
         return self
 
+    def look(self, **view: Any) -> None:
+        """That view, as Back and Forward bring it: nothing is loaded anew."""
+        self.page.evaluate(
+            """query => {
+              history.pushState(null, "", `?${query}`);
+              dispatchEvent(new PopStateEvent("popstate"));
+            }""",
+            urlencode(view),
+        )
+        self.ready()
+
     def reload(self) -> None:
         self.page.reload()
         self.ready()

@@ -94,13 +94,13 @@ def test_the_list(trap: Served, open_tab: Open, width: int) -> None:
 def test_the_panels(trap: Served, open_tab: Open, theme: str) -> None:
     tab = open_tab(trap, options={"color_scheme": theme})
     for panel in ("patterns", "profiles", "rules", "search", "status", "help"):
-        tab.open(panel=panel)
+        tab.look(panel=panel)
         expect(tab.dialog).to_be_visible()
         sound(tab, panel)
         for edit in tab.dialog.get_by_role("button", name="edit").all()[:3]:
             edit.click()
             sound(tab, f"{panel}, editing")
-    tab.open()
+    tab.look()
     tab.press("Ctrl+k")
     sound(tab, "palette")
 
@@ -131,7 +131,7 @@ def test_a_stream(
     for name, stream in streams.items():
         if name.split()[0] != kind:
             continue
-        tab.open(stream=stream, tab=tab_name)
+        tab.look(stream=stream, tab=tab_name)
         expect(tab.inspector.locator("[role=tabpanel]")).not_to_contain_text("reading…")
         sound(tab, f"{name} {tab_name}")
         for key in ("l", "Shift+M", "v", "v"):
@@ -142,12 +142,12 @@ def test_a_stream(
 def test_a_line_of_ten_megabytes(trap: Served, open_tab: Open, streams: dict[str, str]) -> None:
     tab = open_tab(trap)
     for tab_name in ("conversation", "raw", "messages"):
-        tab.open(stream=streams["endless 0"], tab=tab_name, dir="b_to_a")
+        tab.look(stream=streams["endless 0"], tab=tab_name, dir="b_to_a")
         expect(tab.inspector.locator("[role=tabpanel]")).not_to_contain_text("reading…")
         for _ in range(3):
             sound(tab, tab_name)
             tab.press("v")
-    tab.open(stream=streams["endless 0"])
+    tab.look(stream=streams["endless 0"])
     expect(tab.inspector.locator(".turns")).to_contain_text("<b onclick=")
     more = tab.inspector.get_by_role("button", name="64 kB more")
     tab.inspector.locator(".turns").focus()

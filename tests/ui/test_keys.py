@@ -116,7 +116,7 @@ EXPECTED: dict[str, Check] = {
     "stream.hideRule": opens("Hide every stream of"),
     "stream.comment": focused("[data-field=comment]"),
     "stream.tag": focused("[data-field=tag]"),
-    "stream.download": opens("packets made of it"),
+    "stream.download": opens("packets made of what was said"),
     "look.mode": view("mode", "hex"),
     "look.decoder": view_set("decoder"),
     "look.raw": view_set("decoder"),
@@ -181,8 +181,9 @@ def presses() -> Iterator[tuple[str, str]]:
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize(("command", "binding"), list(presses()))
 def test_a_key(site: Served, open_tab: Open, talk: str, command: str, binding: str) -> None:
-    tab = open_tab(site, options=CLIPBOARD)
+    tab = open_tab(site, options=CLIPBOARD, load=False)
     if command.startswith("list."):
+        tab.open()
         tab.rows.nth(2).click()
         expect(tab.selected).to_have_attribute("aria-rowindex", "4")
         expect(tab.selected).to_be_focused()

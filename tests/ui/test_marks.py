@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from shared.frames import ACK, PSH, Conversation, Recording
+from tests import builders as b
 from tests.e2e.run import Served, served
 from tests.ui.conftest import Open
 
@@ -15,7 +16,8 @@ SERVER = ("10.0.0.2", 8080)
 
 @pytest.fixture(scope="module")
 def torn(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One connection with a hole of 1,460 bytes, and one of which only the client was captured."""
+    """One connection with a hole of 1,460 bytes, one of which only the client was captured, one
+    that was there before, and one whose packets have 8 bytes of payload each."""
     folder = tmp_path_factory.mktemp("torn")
     recording = Recording()
     holed = Conversation(recording, ("10.0.0.7", 40_001), SERVER, START_US)
@@ -30,8 +32,15 @@ def torn(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     deaf.send(0, b"is anybody there\n")
     deaf.close()
     recording.frames += [(ts_us, frame) for ts_us, frame in heard.frames if frame[29] == 8]
-    with (folder / "torn.pcap").open("wb") as file:
-        recording.write(file)
+    Conversation(recording, ("10.0.0.9", 40_003), SERVER, START_US).send(0, b"as I said before\n")
+    records: list[b.Captured] = [(ts_us * 1000, frame) for ts_us, frame in recording.frames]
+    whole = Recording()
+    short = Conversation(whole, ("10.0.0.10", 40_004), SERVER, START_US)
+    short.open()
+    short.send(0, b"a line that is longer than the snaplen\n")
+    short.close()
+    records += [(ts_us * 1000, frame[: 54 + 8], len(frame)) for ts_us, frame in whole.frames]
+    (folder / "torn.pcap").write_bytes(b.pcap_bytes(sorted(records, key=lambda each: each[0])))
     with served("--pcap", "torn.pcap", "--health-interval-ms", "200", folder=folder) as run:
         run.wait_ended()
         yield run
@@ -39,12 +48,31 @@ def torn(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_what_is_missing_is_said_at_once(torn: Served, open_tab: Open) -> None:
     tab = open_tab(torn)
-    expect(tab.page.locator(".status [data-figure=gaps]")).to_contain_text("gaps 1 · 1.46 kB")
+    expect(tab.page.locator(".status [data-figure=gaps]")).to_contain_text("gaps 2 · 1.49 kB")
     expect(tab.rows.filter(has_text="10.0.0.7")).to_contain_text("⚠ gap")
     expect(tab.rows.filter(has_text="10.0.0.8")).to_contain_text("⚠ one-sided")
+    expect(tab.rows.filter(has_text="10.0.0.9:")).to_contain_text("⚠ midstream")
+    cut = tab.rows.filter(has_text="10.0.0.10:")
+    expect(cut).to_contain_text("⚠ cut")
+    expect(cut).not_to_contain_text("midstream")
     tab.page.locator(".status [data-figure=gaps] button").click()
     expect(tab.dialog.locator(".verdict")).to_contain_text("Not all of it.")
-    expect(tab.dialog.locator(".verdict")).to_contain_text("1.46 kB of streams were never captured")
+    expect(tab.dialog.locator(".verdict")).to_contain_text("1.49 kB of streams were never captured")
+
+
+@pytest.mark.parametrize(
+    ("client", "note"),
+    [
+        ("10.0.0.9", "midstream: it was there before the capture began"),
+        ("10.0.0.10", "cut: packets were captured short"),
+    ],
+)
+def test_the_inspector_says_what_the_capture_did_not_have(
+    torn: Served, open_tab: Open, client: str, note: str
+) -> None:
+    tab = open_tab(torn)
+    tab.rows.filter(has_text=f"{client}:").click()
+    expect(tab.inspector.locator(".inspector-header")).to_contain_text(note)
 
 
 def test_raw_begins_with_the_client(torn: Served, open_tab: Open) -> None:

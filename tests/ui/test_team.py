@@ -101,7 +101,12 @@ def test_a_pattern(site: Served, pair: tuple[Tab, Tab]) -> None:
             )
             mine.press("Escape")
 
-    soon(steps())
+    try:
+        soon(steps())
+    finally:
+        for pattern in site.get("/api/patterns")["patterns"]:
+            if pattern["name"].startswith("tea "):
+                site.client.delete(f"/api/patterns/{pattern['id']}").raise_for_status()
 
 
 def test_a_hide_rule(site: Served, pair: tuple[Tab, Tab]) -> None:

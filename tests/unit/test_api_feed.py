@@ -9,7 +9,13 @@ import pytest
 import zmq
 
 from services.api.backend import Answer, Backend
-from services.api.feed import REST_S, Feed, is_urgent
+from services.api.feed import (
+    ALL_WOKEN_S,
+    REST_S,
+    WOKEN_AT_ONCE,
+    Feed,
+    is_urgent,
+)
 from services.api.problems import Problem
 
 
@@ -96,6 +102,32 @@ def test_the_changes_of_a_busy_run_are_told_together() -> None:
         await feed.in_step(coordinator.latest)
         assert feed.window.after(0, 1000) is not None
         assert feed.window.latest == coordinator.latest
+
+    followed(act)
+
+
+@pytest.mark.parametrize(
+    ("many", "least_s", "most_s"),
+    [
+        (WOKEN_AT_ONCE, 0, ALL_WOKEN_S / 2),
+        (400, ALL_WOKEN_S * 0.9, REST_S),
+    ],  # else a look is missed
+)
+def test_many_are_woken_in_groups_and_all_of_them_before_the_next_look(
+    many: int, least_s: float, most_s: float
+) -> None:
+    async def act(feed: Feed, coordinator: Coordinator) -> None:
+        woken: list[float] = []
+
+        async def wait() -> None:
+            assert await feed.next_look(5)
+            woken.append(asyncio.get_running_loop().time())
+
+        waiting = [asyncio.create_task(wait()) for _ in range(many)]
+        await asyncio.sleep(1.2 * REST_S)
+        coordinator.append()
+        await asyncio.gather(*waiting)
+        assert least_s <= woken[-1] - woken[0] < most_s
 
     followed(act)
 

@@ -14,15 +14,20 @@ from services.api.rows import RowColumns, summarise, text_of
 from shared.columns import (
     CONTENT_KINDS,
     EVENT,
+    LACKS_BEGIN,
+    LACKS_TAILS,
     PREVIEW_BYTES,
     SERVICE_BY_PAYLOAD,
     SERVICE_BY_PORT,
     SERVICES,
     STATUSES,
+    TCP,
+    UDP,
     VIEW,
 )
 from shared.schema import SchemaError
 from tests.api_fakes import event
+from tests.tls_octets import named_hello
 
 HTTP = SERVICES.index("http")
 
@@ -53,6 +58,7 @@ def test_every_field_of_a_row() -> None:
         packets=[[3, 4]],
         gaps=[[1, 2]],
         conflicts=[[1, 0]],
+        lacks=LACKS_BEGIN | LACKS_TAILS,
         service=HTTP,
         service_from=SERVICE_BY_PAYLOAD,
         content_kind=[[1, 1, 3]],
@@ -85,6 +91,8 @@ def test_every_field_of_a_row() -> None:
         "gaps": 3,
         "gap_bytes": 11,
         "conflicts": 1,
+        "midstream": True,
+        "snaplen_cut": True,
         "directions": {
             "a_to_b": {
                 "packets": 3,
@@ -135,6 +143,39 @@ def test_service_says_how_it_was_told(
     row = render(event(service=HTTP, service_from=told_by, client=client))
     assert tuple(row["service"].values()) == expected
     assert row["client"] == "ab"[client]
+
+
+QUERY = b"\x12\x34\x01\0\0\1\0\0\0\0\0\0\4flag\3lan\0\0\1\0\1"
+HELLO, HTTPS = named_hello(b"login.example"), SERVICES.index("https")
+TOLD = b"\0\0\x84\0\0\0\0\1\0\0\0\0\5_http\5local\0\0\x0c\0\1"  # mDNS: no question
+
+
+@pytest.mark.parametrize(
+    ("fields", "previews", "summary"),
+    [
+        ({}, (QUERY, b""), "A flag.lan"),
+        ({"client": 1}, (b"", QUERY), "A flag.lan"),
+        ({"client": 1}, (QUERY, b""), "A flag.lan"),  # the answer has the question as well
+        ({"service": SERVICES.index("mdns")}, (TOLD, b""), "PTR _http.local"),
+        ({"proto": TCP}, (b"\0\x1a" + QUERY, b""), "A flag.lan"),
+        ({}, (QUERY[:20], b""), "4flagla"),  # broken off within the name
+        ({}, (QUERY[:4] + bytes(8) + QUERY[12:], b""), "4flaglan"),  # names nothing
+        ({"service": 0}, (QUERY, b""), "4flaglan"),
+        ({"service": HTTPS, "proto": TCP}, (HELLO, b""), "ClientHello login.example"),
+        (
+            {"service": HTTPS, "proto": TCP, "client": 1},
+            (b"\x16", HELLO),
+            "ClientHello login.example",
+        ),
+        ({"service": HTTPS, "proto": TCP}, (HELLO[:-1], b""), summarise(HELLO[:-1], None)),
+        ({"service": HTTPS, "proto": TCP}, (b"\x16\3\1ab", b""), "ab"),
+    ],
+)
+def test_names_are_read(
+    fields: dict[str, Any], previews: tuple[bytes, bytes], summary: str
+) -> None:
+    row = event(**({"service": SERVICES.index("dns"), "proto": UDP} | fields))
+    assert render(row, *previews)["summary"] == summary
 
 
 def test_no_service() -> None:

@@ -198,8 +198,19 @@ def test_packets_on_their_way_to_shards_are_shown_until_all_have_ended() -> None
     assert run.health.queues()["shard_rows"] == 5
     run.events(0, kind="end")
     assert run.health.queues()["shard_rows"] == 0
+    while run.status() != "completed":
+        assert run.health.is_finishing
+    run.events(1)  # it stays, for the content that it retains
+    assert run.health.queues()["shard_rows"] == 0
     run.shards.heartbeat(0, "x", 0, 9.0)
     assert run.health.status(9.0) == "ok"
+
+
+def test_late_packets_of_live_sources_are_told() -> None:
+    run = Run()
+    assert run.health.queues()["lag_ms"] == 0
+    run.capture("report", "reading", lag_ms=340)
+    assert run.health.queues()["lag_ms"] == 340
 
 
 def test_a_silent_capture_and_a_failing_sink_degrade() -> None:
@@ -284,6 +295,7 @@ def seen(run: Run) -> Seen:
         patterns=Team(run.inventory).patterns.totals(),
         answered={"health": 2},
         refused={"bad_value": 1},
+        refused_peers=3,
     )
 
 

@@ -105,21 +105,21 @@ def test_a_failed_write_leaves_whole_lines_and_is_counted(
     sink = opened(target)
     put(sink, events(3))
     wait_idle(sink)
-    real, left = os.write, [100]
+    real, left = sink._file.write, [100]
 
-    def partial(descriptor: int, octets: memoryview) -> int:
+    def partial(octets: memoryview) -> int:
         if left[0] == 0:
             raise OSError(28, "No space left on device")
         left[0] = 0
-        return real(descriptor, octets[:100])
+        return real(octets[:100])
 
-    monkeypatch.setattr(os, "write", partial)
+    monkeypatch.setattr(sink._file, "write", partial)
     put(sink, events(5, 3))
     put(sink, events(2, 8))
     sink.put_record("health", {"run_status": "running"})
     wait_idle(sink)
     assert "no space left" in sink.trouble
-    monkeypatch.setattr(os, "write", real)
+    monkeypatch.setattr(sink._file, "write", real)
     put(sink, events(1, 10))
     sink.close()
     assert sink.trouble == ""

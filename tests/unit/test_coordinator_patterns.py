@@ -195,12 +195,19 @@ def test_how_a_pattern_fares_is_summed_over_shards() -> None:
     listed.report(0, [PatternReport(id=number, matches=2, scanned_bytes=100)])
     assert (status()["state"], status()["progress"]) == ("active", 1)
     slow = PatternReport(
-        id=number, matches=3, timeouts=1, todo_bytes=300, state="scanning", trouble="too slow"
+        id=number,
+        matches=3,
+        timeouts=1,
+        todo_bytes=300,
+        unseen_bytes=7,
+        state="scanning",
+        trouble="too slow",
     )
     listed.report(1, [slow, PatternReport(id=99)])
     assert status() == {
         "matches": 5, "over_limit": 0, "timeouts": 1, "skipped": 0, "scanned_bytes": 100,
-        "todo_bytes": 300, "progress": 0.25, "state": "scanning", "trouble": "too slow",
+        "todo_bytes": 300, "unseen_bytes": 7, "progress": 0.25, "state": "scanning",
+        "trouble": "too slow",
     }  # fmt: skip
     listed.forget_shard(1)
     assert status()["matches"] == 2

@@ -15,7 +15,7 @@ from services.coordinator.sources import Sources
 from services.coordinator.team import Team
 from services.coordinator.view import Inventory
 from shared.columns import EVENT, PREVIEW_BYTES, VIEW
-from shared.schema import SCHEMA_VERSION, Reply, Request, unpack
+from shared.schema import SCHEMA_VERSION, Reach, Reply, Request, unpack
 
 HEALTH_FIELDS = [
     "status", "run_status", "troubles", "services", "sources", "ledger", "shards", "totals",
@@ -83,9 +83,26 @@ def test_a_shard_registers_beats_and_shows(peer: Peer) -> None:
     }  # fmt: skip
     peer.now = 1.25
     topology, _ = peer.ask("topology")
-    assert topology["shards"] == [
-        {"index": 0, "instance": "x", "pid": 7, "host": "h", "ready": True, "age_ms": 250}
-    ]
+    wanted = {"index": 0, "instance": "x", "pid": 7, "host": "h", "ready": True, "age_ms": 250}
+    assert topology["shards"] == [wanted | {"reach": None}]
+
+
+def test_where_a_shard_is_goes_with_the_process(peer: Peer) -> None:
+    peer.ask("register", instance="x", pid=7, host="h", index=-1)
+    reach = Reach(host="10.0.0.1", packets=1, credits=2, content=3).model_dump()
+    peer.ask("heartbeat", shard=0, instance="x", seq=0, reach=reach)
+    [shard] = peer.ask("topology")[0]["shards"]
+    assert shard["reach"] == reach
+    peer.now = 10.0  # it is gone, and another has its number but is not there yet
+    peer.ask("register", instance="y", pid=8, host="h", index=0)
+    [shard] = peer.ask("topology")[0]["shards"]
+    assert (shard["reach"], shard["ready"]) == (None, False)
+    bad = reach | {"packets": 0}
+    reply, _ = peer.reply(
+        Request(op="heartbeat", args={"shard": 0, "instance": "y", "reach": bad}).pack()
+    )
+    assert reply.error is not None
+    assert reply.error.code == "bad_value"
 
 
 def test_health_has_the_fields_of_the_api(peer: Peer) -> None:

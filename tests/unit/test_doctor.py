@@ -6,15 +6,22 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import zmq
 
-from shared import doctor, figures
+from shared import curve, doctor, figures
 from shared.doctor import Finding, check_interface, line
+from shared.schema import Reach, Reply
 from shared.settings import Settings
+from shared.tcp_bus import TcpBus
+from shared.wire import open_socket, pack_reply
+from tests.cluster import Cluster
 from tests.conftest import clean_environ
+from tests.waiting import eventually
 
 PR_CAPBSET_DROP, CAP_NET_RAW = 24, 13
 
@@ -140,3 +147,86 @@ def test_a_run_dir_without_room_fails(tmp_path: Path) -> None:
     assert found.state == "fail"
     [found] = doctor.check_shared_memory(Settings(run_dir=str(tmp_path), workers=1))
     assert found.state == "ok"
+
+
+# ------------------------------------------------------------------------ several machines
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    one = Cluster(tmp_path)
+    yield one
+    one.close()
+
+
+def of_cluster(cluster: Cluster, **more: str) -> list[Finding]:
+    there = {"coordinator": f"127.0.0.1:{cluster.port}", "curve_keys": str(cluster.keys)}
+    return list(doctor.check_cluster(Settings.model_validate(there | more)))
+
+
+def test_a_run_on_one_machine_has_no_cluster() -> None:
+    assert list(doctor.check_cluster(Settings())) == []
+
+
+def test_keys_that_do_not_fit_fail(cluster: Cluster, tmp_path: Path) -> None:
+    for service in ("capture", "coordinator", "api"):
+        (cluster.keys / f"{service}.secret").unlink()
+    [keys, coordinator] = of_cluster(cluster)
+    assert (keys.state, keys.text) == ("ok", "fit, for shard")
+    assert (coordinator.state, coordinator.text) == ("warn", "connection refused")
+    (cluster.keys / "shard.secret").chmod(0o644)
+    [keys] = of_cluster(cluster)
+    assert keys.state == "fail"
+    assert "may be read by others: chmod 600" in keys.text
+    (cluster.keys / "shard.secret").unlink()
+    [keys] = of_cluster(cluster)
+    assert (keys.state, keys.text) == ("fail", "there is no *.secret")
+    [keys] = of_cluster(cluster, curve_keys="")
+    assert keys.state == "fail"
+    assert "nothing goes over TCP without keys" in keys.text
+
+
+def test_a_coordinator_is_asked_with_these_keys(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.start("coordinator", workers=1, output=tmp_path / "out.jsonl")
+
+    def answer() -> Finding | None:
+        found = of_cluster(cluster)[1]
+        return found if found.state == "ok" else None  # it is starting
+
+    assert eventually(answer).text == "answers; 0 of 1 shards"
+    curve.make(tmp_path / "other")
+    [_, found] = of_cluster(cluster, curve_keys=str(tmp_path / "other"))
+    assert (found.state, found.text) == (
+        "fail", "is there, but does not answer with these keys",
+    )  # fmt: skip
+    assert "flowmate keys" in found.advice
+
+
+@pytest.mark.parametrize(("listens", "state"), [(True, "ok"), (False, "fail")])
+def test_shards_are_reached_where_they_say(cluster: Cluster, listens: bool, state: str) -> None:
+    """A coordinator that knows of one shard, played by the test."""
+    settings = Settings(
+        coordinator=f"127.0.0.1:{cluster.port}", curve_keys=str(cluster.keys), workers=1
+    )
+    bus = TcpBus(settings, "coordinator")
+    with zmq.Context() as context, socket.create_server(("127.0.0.1", 0)) as there:
+        port = there.getsockname()[1]
+        if not listens:
+            there.close()
+        asked = open_socket(context, zmq.ROUTER, 4)
+        bus.bind(asked, bus.requests)
+        reach = Reach(host="127.0.0.1", packets=port, credits=port, content=port).model_dump()
+        shards = [{"index": 0, "reach": reach}]
+
+        def serve() -> None:
+            *envelope, _ = asked.recv_multipart()
+            reply = Reply(result={"expected": 1, "shards": shards})
+            asked.send_multipart([*envelope, *pack_reply(reply)])
+
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(serve)
+            [_, coordinator, shard] = of_cluster(cluster)
+            served.result()
+        asked.close(linger=0)
+    assert coordinator.text == "answers; 1 of 1 shards"
+    assert shard.state == state
+    if not listens:
+        assert (shard.check, shard.text) == ("shard 0 at 127.0.0.1", "connection refused")

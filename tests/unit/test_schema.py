@@ -23,6 +23,7 @@ from shared.schema import (
     Pattern,
     PatternReport,
     Problem,
+    Reach,
     Refusal,
     Reply,
     Request,
@@ -59,6 +60,7 @@ MESSAGES: list[Message] = [
         stats={"packets": 2},
     ),
     FilesQuery(source="/drop", after="1-2-3"),
+    Reach(host="10.0.0.1", packets=1, credits=2, content=65535),
     Request(op="health"),
     Reply(result={"status": "ok"}),
     Reply(error=Refusal(code="not_found", message="no such stream", hint="list them")),
@@ -86,6 +88,11 @@ def test_a_message_comes_back_as_it_went(message: Message) -> None:
 GOLDEN = [
     (Credit(lane="l", slot=1), "84 a1 76 04 a4 6c616e65 a1 6c a4 736c6f74 01 a5 7761697473 a0"),
     (Request(op="health"), "83 a1 76 04 a2 6f70 a6 6865616c7468 a4 61726773 80"),
+    (
+        Reach(host="h", packets=1, credits=2, content=3),
+        "85 a1 76 04 a4 686f7374 a1 68 a7 7061636b657473 01 a7 63726564697473 02"
+        " a7 636f6e74656e74 03",
+    ),
 ]
 
 
@@ -93,6 +100,11 @@ GOLDEN = [
 def test_golden_bytes(message: Message, octets: str) -> None:
     assert SCHEMA_VERSION == 4
     assert message.pack() == bytes.fromhex(octets)
+
+
+def test_what_has_no_place_in_a_message_is_not_sent() -> None:
+    with pytest.raises(TypeError, match="set has no place in a message"):
+        Request(op="health", args={"streams": {1, 2}}).pack()
 
 
 def packed(**fields: object) -> bytes:

@@ -229,3 +229,12 @@ def test_long_streams_do_not_push_out_the_beginnings() -> None:
     assert kept[0][1].startswith(b"\0" * 1000 + b"\1" * 1000)
     assert kept[-1][0] + len(kept[-1][1]) == 200_000
     assert len(kept) == 2
+
+
+def test_pages_are_had_for_what_is_coming() -> None:
+    run = ShardRun(small())
+    (first, _), _ = run.tables._rings
+    run.tables.expect(5000, 10)
+    assert 5000 <= first.had <= run.tables.ring_bytes
+    assert [part.had for part, *_ in run.tables._filling] == [0, 0, 0, 0]  # no stream came yet
+    assert not run.tables.ring8.any()

@@ -116,6 +116,27 @@ def test_a_repeated_byte_with_new_ones_behind_it_is_no_keep_alive() -> None:
     assert (final["stream_bytes"], final["gap_bytes"]) == ([4, 0], [3, 0])
 
 
+@pytest.mark.parametrize(
+    ("packets", "midstream", "snaplen_cut"),
+    [
+        ([segment(0, 0, flags=SYN), segment(0, 1, b"abc")], False, False),
+        ([segment(0, 0, flags=SYN | ACK), segment(0, 1, b"abc")], False, False),
+        ([segment(0, 1, b"abc")], True, False),
+        ([segment(0, 1, b"abc"), segment(1, 0, flags=SYN | ACK, ack=1)], False, False),
+        ([segment(0, 1, b"abc", wire=4)], True, True),
+        ([segment(0, 0, flags=SYN), segment(0, 1, wire=4)], False, True),
+        # out of order, and what it lacks came with another packet
+        ([segment(0, 0, flags=SYN), segment(0, 3, b"c", wire=2), segment(0, 1, b"abcd")], False,
+         True),
+    ],
+)  # fmt: skip
+def test_what_the_capture_did_not_have_of_a_stream(
+    packets: list[Packet], midstream: bool, snaplen_cut: bool
+) -> None:
+    final = only(packets)
+    assert (final["midstream"], final["snaplen_cut"]) == (midstream, snaplen_cut)
+
+
 @pytest.mark.parametrize(("ack", "end"), [(4, 2), (5, 7), (6, 7), (7, 7)])
 def test_a_hole_is_a_gap_when_the_peer_has_what_was_in_it(ack: int, end: int) -> None:
     """Acknowledging up to the byte behind it is enough (RFC 9293 §3.4)."""

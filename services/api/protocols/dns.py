@@ -18,6 +18,7 @@ RCODES = {
     22: "BADTRUNC", 23: "BADCOOKIE",
 }  # fmt: skip
 FLAGS = {"qr": 15, "aa": 10, "tc": 9, "rd": 8, "ra": 7, "ad": 5, "cd": 4}
+COUNTS, HEADER = 4, 12  # octets before the counts, and before the first name
 SECTIONS = ("answers", "authority", "additional")
 RECORDS_MAX = 1000  # listed of one message
 TOP_BIT = 0x8000  # of a class: mDNS' "unicast response" and "cache flush" (RFC 6762, 18)
@@ -37,6 +38,16 @@ def explain(octets: bytes | None, name: str) -> dict[str, Any]:
     except ValueError as error:  # CutOffError among them
         detail["note"] = str(error)
     return detail
+
+
+def headline(octets: bytes) -> str:
+    """`A flag.lan`: the first question, or where there is none the first record. ValueError when
+    these octets, the first ones of a message, are none or too few for it."""
+    if not any(octets[COUNTS:HEADER]):
+        raise ValueError("a message that names nothing")
+    reader = Octets(octets, HEADER)
+    name = name_at(reader)
+    return f"{type_name(reader.uint(2))} {name}"
 
 
 def _header(reader: Octets, detail: dict[str, Any]) -> list[int]:

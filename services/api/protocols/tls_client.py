@@ -19,6 +19,8 @@ from services.api.protocols.tls_names import (
     version_name,
 )
 
+HELLO = 5 + 4 + 2 + 32  # octets of the record's and the message's header, the version, the random
+
 
 @dataclass
 class ClientHello:
@@ -49,6 +51,21 @@ def explain(message: bytes, found: dict[str, Any]) -> None:
     finally:
         _tell(hello, found)
     found |= fingerprints.of_client(hello)
+
+
+def headline(octets: bytes) -> str:
+    """`ClientHello login.example`, of a connection's first octets. ValueError when they are no
+    ClientHello, break off before the name, or name nobody."""
+    if octets[:1] != b"\x16" or octets[5:6] != b"\x01":
+        raise ValueError("no ClientHello")
+    reader = Octets(octets, HELLO)
+    for width in (1, 2, 1):  # session id, ciphers, compression
+        reader.vector(width)
+    reader.uint(2)
+    while True:
+        kind, data = reader.uint(2), reader.vector(2)
+        if kind == SERVER_NAME:
+            return f"ClientHello {_server_name(data) or ''}".rstrip()
 
 
 def read_extensions(reader: Octets, take: Callable[[int, bytes], None]) -> None:

@@ -24,17 +24,29 @@ SPAN, LINE = np.uint64(PREVIEW_BYTES), np.uint64(64)
 
 
 @inlined
+def probe_of(needle: Any, fold: Any, size: Any) -> Any:
+    """What is compared: where the four bytes stand in the needle, and these with what to fold by.
+
+    As numbers: of the columns the compiler would read them again after each write to the mask.
+    """
+    last = size - 1
+    second, middle = min(1, last), size // 2
+    octets = needle[0], needle[second], needle[middle], needle[last]
+    return last, (second, middle), octets, (fold[0], fold[second], fold[middle], fold[last])
+
+
+@inlined
 def nearest(octets: Any, at: Any, count: Any, probe: Any) -> Any:
     """0 when the needle's four bytes all agree at one of `count` positions from `at` on."""
-    needle, fold, second, middle, last = probe
+    last, (second, middle), (a, b, c, d), (fold_a, fold_b, fold_c, fold_d) = probe
     best = np.uint8(255)
     for i in range(count):
         here = at + np.uint64(i)
         wrong = (
-            ((octets[here] | fold[0]) ^ needle[0])
-            | ((octets[here + np.uint64(second)] | fold[second]) ^ needle[second])
-            | ((octets[here + np.uint64(middle)] | fold[middle]) ^ needle[middle])
-            | ((octets[here + np.uint64(last)] | fold[last]) ^ needle[last])
+            ((octets[here] | fold_a) ^ a)
+            | ((octets[here + np.uint64(second)] | fold_b) ^ b)
+            | ((octets[here + np.uint64(middle)] | fold_c) ^ c)
+            | ((octets[here + np.uint64(last)] | fold_d) ^ d)
         )
         # numba widens to 64 bits; cut back, or a vector holds 8 positions instead of 64
         best = np.uint8(min(best, np.uint8(wrong)))
@@ -62,16 +74,18 @@ def blocks_of(octets: Any, base: Any, length: Any, probe: Any) -> Any:
     memory is three times slower.
     """
     found = 0
-    for block in range(0, length - probe[4], BLOCK):
+    for block in range(0, length - probe[0], BLOCK):
         hit = int(nearest(octets, base + np.uint64(block), BLOCK, probe) == 0)
         found |= hit << (block // BLOCK)  # no branch: in binary data nobody could predict it
     return found
 
 
 @inlined
-def confirmed(octets: Any, base: Any, blocks: Any, length: Any, probe: Any) -> Any:
+def confirmed(
+    octets: Any, base: Any, blocks: Any, length: Any, needle: Any, fold: Any, probe: Any
+) -> Any:
     """True when one of the blocks does hold the needle."""
-    needle, fold, _, _, last = probe
+    last = probe[0]
     for block in range(0, PREVIEW_BYTES, BLOCK):
         if blocks >> (block // BLOCK) & 1 == 0:
             continue
@@ -93,22 +107,48 @@ def confirmed(octets: Any, base: Any, blocks: Any, length: Any, probe: Any) -> A
 
 
 @inlined
-def touch_short(previews: Any, preview_len: Any, first: Any, stop: Any) -> Any:
-    """Read the first two lines of previews that are short, of so few slots that they stay in the
-    cache; what was read, so that it is.
+def stands_in_short(octets: Any, base: Any, length: Any, needle: Any, fold: Any, probe: Any) -> Any:
+    """True when a preview of up to BLOCK bytes holds the needle.
+
+    Looks no farther than it reaches, which is one line of memory rather than two, and compares as a
+    whole where a piece agrees, without a second look.
+    """
+    last = probe[0]
+    for piece in range(0, length - last, PIECE):
+        if nearest(octets, base + np.uint64(piece), PIECE, probe) != 0:
+            continue
+        for i in range(piece, min(piece + PIECE, length - last)):
+            at = base + np.uint64(i)
+            if octets[at] | fold[0] == needle[0] and stands_at(octets, at, needle, fold):
+                return True
+    return False
+
+
+@inlined
+def lengths_of(preview_len: Any, first: Any, stop: Any) -> Any:
+    """Of the previews of some slots: bytes together, and of the longest."""
+    total, longest = np.uint64(0), np.uint16(0)
+    for side in range(2 * first, 2 * stop):
+        length = np.uint16(preview_len[np.uint64(side)] & LENGTH)
+        total += np.uint64(length)
+        longest = np.uint16(max(longest, length))
+    return total, longest
+
+
+@inlined
+def touch_lines(previews: Any, preview_len: Any, first: Any, stop: Any, second: Any) -> Any:
+    """Read the first line, or the first two, of previews that are rather short, and of so few slots
+    that they stay in the cache; what was read, so that it is.
 
     Of rows that are looked at whole the processor has one or two in work, and waits for the memory
     of each; here for many at once. Measured where previews have 32 and 0 bytes: 57 -> 21 ns a slot.
     Of longer ones it guesses which line follows, and would be disturbed: 21 -> 76 ns.
     """
-    seen, total = np.uint8(0), ZERO
+    seen = np.uint8(0)
     for side in range(2 * first, 2 * stop):
-        total += np.uint64(preview_len[np.uint64(side)] & LENGTH)
-    if total <= TWO * LINE * np.uint64(stop - first):
-        for side in range(2 * first, 2 * stop):
-            filled = np.uint64(preview_len[np.uint64(side)] & LENGTH != 0)
-            at = np.uint64(side) * SPAN * filled
-            seen |= previews[at] | previews[at + LINE]
+        filled = np.uint64(preview_len[np.uint64(side)] & LENGTH != 0)
+        at = np.uint64(side) * SPAN * filled
+        seen |= previews[at] | previews[at + second]
     return seen
 
 
@@ -132,26 +172,45 @@ def search_text(
     PIECE. fold: as long; 0x20 for a letter, 0xFF for the padding, else 0. seen: (1,), of no
     meaning. first, stop: the slots to look at. mask: (slots,); a slot with 0 is not looked at.
     """
-    last = size - 1
-    probe = (needle, fold, min(1, last), size // 2, last)
+    probe = probe_of(needle, fold, size)
     count = 0
-    for slot in range(first, stop):
-        if (slot - first) % TILE == 0:
-            seen[0] |= touch_short(previews, preview_len, slot, min(slot + TILE, stop))
-        if mask[slot] == 0:
+    for tile in range(first, stop, TILE):
+        upto = min(tile + TILE, stop)
+        total, longest = lengths_of(preview_len, tile, upto)
+        if longest <= BLOCK:
+            seen[0] |= touch_lines(previews, preview_len, tile, upto, ZERO)
+            for slot in range(tile, upto):
+                if mask[slot] == 0:
+                    continue
+                side = np.uint64(slot) * TWO
+                found = False
+                for direction in range(2):
+                    one = side + np.uint64(direction)
+                    length = np.int64(preview_len[one] & LENGTH)
+                    if not found and stands_in_short(
+                        previews, one * SPAN, length, needle, fold, probe
+                    ):
+                        found = True
+                mask[slot] = found
+                count += found
             continue
-        side = np.uint64(slot) * TWO
-        a, b = side * SPAN, (side + ONE) * SPAN
-        length_a = np.int64(preview_len[side] & LENGTH)
-        length_b = np.int64(preview_len[side + ONE] & LENGTH)
-        in_a = blocks_of(previews, a, length_a, probe)
-        in_b = blocks_of(previews, b, length_b, probe)
-        if in_a != 0 and confirmed(previews, a, in_a, length_a, probe):
-            count += 1
-        elif in_b != 0 and confirmed(previews, b, in_b, length_b, probe):
-            count += 1
-        else:
-            mask[slot] = 0
+        if total <= TWO * LINE * np.uint64(upto - tile):
+            seen[0] |= touch_lines(previews, preview_len, tile, upto, LINE)
+        for slot in range(tile, upto):
+            if mask[slot] == 0:
+                continue
+            side = np.uint64(slot) * TWO
+            a, b = side * SPAN, (side + ONE) * SPAN
+            length_a = np.int64(preview_len[side] & LENGTH)
+            length_b = np.int64(preview_len[side + ONE] & LENGTH)
+            in_a = blocks_of(previews, a, length_a, probe)
+            in_b = blocks_of(previews, b, length_b, probe)
+            if in_a != 0 and confirmed(previews, a, in_a, length_a, needle, fold, probe):
+                count += 1
+            elif in_b != 0 and confirmed(previews, b, in_b, length_b, needle, fold, probe):
+                count += 1
+            else:
+                mask[slot] = 0
     return count
 
 
@@ -172,8 +231,7 @@ def search_restored(
 
     spare: PREVIEW_BYTES + SLACK of scratch.
     """
-    last = size - 1
-    probe = (needle, fold, min(1, last), size // 2, last)
+    probe = probe_of(needle, fold, size)
     count = 0
     for slot in range(first, stop):
         if mask[slot] == 0:
@@ -190,7 +248,7 @@ def search_restored(
                 for i in range(length):
                     spare[np.uint64(i)] = previews[side * SPAN + np.uint64(i)]
             blocks = blocks_of(spare, ZERO, length, probe)
-            found = blocks != 0 and confirmed(spare, ZERO, blocks, length, probe)
+            found = blocks != 0 and confirmed(spare, ZERO, blocks, length, needle, fold, probe)
         mask[slot] = found
         count += found
     return count

@@ -29,8 +29,10 @@ from services.coordinator.sinks.lines import (
     MessageLines,
     RecordLine,
 )
+from services.coordinator.sinks.passing import Passing
 from services.coordinator.sinks.resume import Written
 from shared.errors import UserError
+from shared.memory import zeros
 
 QUEUE_BYTES_MAX = 16 << 20  # of rows that wait
 CLOSE_S = 1.5  # for a reader that does not read, at the end
@@ -84,9 +86,10 @@ class JsonlSink:
         self.written = before
         self._size_before = before.size
         self._descriptor = descriptor
+        self._file = Passing(descriptor)
         self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._log = logging.getLogger("coordinator")
-        self._out = np.zeros(BUFFER_BYTES, np.uint8)
+        self._out = zeros(BUFFER_BYTES)
         self._queue: deque[Lines] = deque()
         self._waiting_lines = 0
         self._waiting_bytes = 0  # queued or being written
@@ -198,7 +201,7 @@ class JsonlSink:
 
     def _write_some(self, octets: memoryview) -> int:
         try:
-            return os.write(self._descriptor, octets)
+            return self._file.write(octets)
         except BlockingIOError:  # a pipe that another process made non-blocking is full
             select.select([], [self._descriptor], [])
             return 0

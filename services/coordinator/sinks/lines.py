@@ -12,10 +12,9 @@ from services.coordinator.kernels.jsonl_lines import LINE_MAX, format_events
 from services.coordinator.kernels.match_lines import MATCH_LINE_MAX, NAME_MAX, format_matches
 from services.coordinator.kernels.message_lines import MESSAGE_LINE_MAX, format_messages
 
-BUFFER_BYTES = 512 * LINE_MAX
-EVENTS_AT_ONCE = BUFFER_BYTES // LINE_MAX
-MESSAGES_AT_ONCE = BUFFER_BYTES // MESSAGE_LINE_MAX
-MATCHES_AT_ONCE = BUFFER_BYTES // MATCH_LINE_MAX
+# as many as a cache holds once they are lines: fewer are more calls and smaller writes
+LINES_AT_ONCE = 1024
+BUFFER_BYTES = LINES_AT_ONCE * max(LINE_MAX, MESSAGE_LINE_MAX, MATCH_LINE_MAX)
 HEAD = {"stream_id_hex": None, "protocol": None, "src": None, "dst": None}
 
 Block = tuple[memoryview | bytes, int]  # whole lines, and how many
@@ -57,8 +56,8 @@ class EventLines:
         self.size, self.count = self.events.nbytes + self.picked.nbytes, self.picked.size
 
     def blocks(self, out: NDArray[np.uint8]) -> Iterator[Block]:
-        for start in range(0, self.count, EVENTS_AT_ONCE):
-            block = self.picked[start : start + EVENTS_AT_ONCE]
+        for start in range(0, self.count, LINES_AT_ONCE):
+            block = self.picked[start : start + LINES_AT_ONCE]
             yield out[: format_events(self.events, block, out)].data, block.size
 
 
@@ -75,8 +74,8 @@ class MessageLines:
         self.count = self.messages.size
 
     def blocks(self, out: NDArray[np.uint8]) -> Iterator[Block]:
-        for start in range(0, self.count, MESSAGES_AT_ONCE):
-            part = slice(start, start + MESSAGES_AT_ONCE)
+        for start in range(0, self.count, LINES_AT_ONCE):
+            part = slice(start, start + LINES_AT_ONCE)
             block = self.messages[part]
             yield out[: format_messages(block, self.ends[part], self.text, out)].data, block.size
 
@@ -96,8 +95,8 @@ class MatchLines:
 
     def blocks(self, out: NDArray[np.uint8]) -> Iterator[Block]:
         names = pack_names(self.names)
-        for start in range(0, self.count, MATCHES_AT_ONCE):
-            part = slice(start, start + MATCHES_AT_ONCE)
+        for start in range(0, self.count, LINES_AT_ONCE):
+            part = slice(start, start + LINES_AT_ONCE)
             block = self.matches[part]
             size = format_matches(block, self.ends[part], self.octets, *names, out)
             yield out[:size].data, block.size

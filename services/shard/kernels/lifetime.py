@@ -30,11 +30,14 @@ from shared.columns import (
     CHANGED,
     CLOSE_SENT,
     CLOSED,
+    CUT_SHORT,
     EVENT_CHANGE,
     EVENT_CLOSE,
     EVENT_OPEN,
     EVENT_UPDATE,
     INDEXED,
+    LACKS_BEGIN,
+    LACKS_TAILS,
     LIVE,
     MIXED_KIND,
     OPEN_SENT,
@@ -43,6 +46,8 @@ from shared.columns import (
     REASON_EVICTED,
     REASON_IDLE,
     RESET,
+    SAW_SYN,
+    TCP,
     TEXT_KIND,
     UNKNOWN_KIND,
 )
@@ -202,6 +207,11 @@ def fill(t: Any, event: Any, kind: Any, row: Any, shard: Any, flow: Any) -> Any:
             if kinds == 1 << one:
                 whole = one
     event.content_kind[0] = np.uint8(whole)
+    marks = t.dirs[row * 2].marks | t.dirs[row * 2 + 1].marks
+    lacks = LACKS_TAILS if marks & CUT_SHORT else 0
+    if flow.proto == TCP and marks & SAW_SYN == 0:
+        lacks |= LACKS_BEGIN
+    event.lacks = np.uint8(lacks)
 
 
 @kernel

@@ -41,6 +41,7 @@ from shared.columns import (
     CLIENT_BY_SYN,
     CLOSED,
     CLOSING,
+    CUT_SHORT,
     FIN,
     FROM_SYN,
     INDEXED,
@@ -263,6 +264,8 @@ def track(t: ShardColumns, packets: Packets, start: int, payload: U8) -> int:
             flow.last_ns = packet.ts_ns
         length, wire = np.int64(packet.payload_len), np.int64(packet.payload_wire)
         off = np.int64(packet.payload_off)
+        if wire > length:
+            mine.marks |= np.uint8(CUT_SHORT)
         if packet.proto != TCP:
             if length:
                 emit(t, row, direction, off, length, packet.ts_ns, False)

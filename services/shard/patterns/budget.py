@@ -12,13 +12,13 @@ from time import monotonic
 from typing import Protocol
 
 TIMEOUT_S = 0.25  # of one call, with time to spare
-LIVE_CALL_S, LIVE_BYTE_S = 0.005, 1e-6  # and while packets wait
+LIVE_CALL_S, LIVE_BYTE_S = 0.002, 1e-6  # and while packets wait
 CALL_S = 10e-6  # of one call, ordinary
 BYTE_S = 20e-9  # and of each byte
 SHARE = 0.05  # of one that is alone
 PURSE_S = 0.1
-LIVE_SHARE, LIVE_PURSE_S = 0.08, 0.03  # of all patterns together, while packets wait
-ORDINARY_PRICE = 0.15  # while packets wait, of a call that is worth its bytes
+LIVE_SHARE, LIVE_PURSE_S = 0.05, 0.015  # of all patterns together, while packets wait
+ORDINARY_PRICE = 0.1  # while packets wait, of a call that is worth its bytes
 SPARE_SHARE, SPARE_PURSE_S = 0.5, 0.25  # of what was put off, while there is leisure
 LAST_SHARE, LAST_PURSE_S = 0.1, 0.1  # of all patterns, for what goes beyond, behind the last packet
 WHILE_S, QUIET_S = 0.05, 0.5

@@ -19,6 +19,7 @@ LONGEST_VALUE = 1 << 16
 NEAR_BYTES = 256  # a pattern that reaches farther is worth looking for its beginning
 ALL = frozenset(range(256))
 SAFE_STEPS = 1 << 22  # of `regex`: 40 ms at the very worst
+MOST_FORKS = 8  # of a pattern that may be looked for with no eye on the time, byte after byte
 EDGE_BYTES = 2  # behind a head, that an edge in it may look at
 SEPARATORS = str.maketrans("", "", " :_-\t\r\n")
 
@@ -126,10 +127,11 @@ def of_regex(
     try:
         syntax = read(octets)
     except (UnknownError, RecursionError):
-        syntax = Syntax("", "", 0, 0, NEVER, NEVER, NEVER, False, False, ALL, False, NEVER)
+        syntax = Syntax("", "", 0, 0, NEVER, NEVER, NEVER, False, False, ALL, False, NEVER, 0)
     before, after = min(syntax.before, window), min(syntax.after, window)
     reach = syntax.high + after if syntax.high <= LONGEST else window
-    exact = syntax.plain and syntax.low == syntax.high and 0 < syntax.low <= LONGEST
+    has_width = syntax.plain and syntax.low == syntax.high and 0 < syntax.low <= LONGEST
+    exact = has_width and syntax.choices == 0 and syntax.forks <= MOST_FORKS
     return Compiled(
         pattern,
         compiled,
@@ -143,8 +145,14 @@ def of_regex(
         syntax.caseless,
         b"" if syntax.octets == ALL else bytes(sorted(syntax.octets)),
         syntax.at_end,
-        int(SAFE_STEPS ** (1 / (1 + syntax.choices))) if syntax.choices < NEVER else 0,
+        safe_bytes(syntax),
     )
+
+
+def safe_bytes(syntax: Syntax) -> int:
+    """So many take no more than SAFE_STEPS; 0 = nobody knows."""
+    steps = SAFE_STEPS >> min(syntax.forks, SAFE_STEPS.bit_length())
+    return int(steps ** (1 / (1 + syntax.choices))) if syntax.choices < NEVER else 0
 
 
 def wider_of(syntax: Syntax) -> str:

@@ -30,6 +30,7 @@ class Fare:
     timeouts: int = 0  # streams in which it is given up
     skipped: int = 0  # streams for which there was no time yet
     lost: int = 0  # streams that lost content before they could be looked through
+    unseen_bytes: int = 0  # of the content log that went while the pattern rested
 
 
 class Place(NamedTuple):

@@ -188,6 +188,11 @@ class PatternEngine:
         """Of the content log's rings."""
         return int(self.tables.state[s.HEAD_0]), int(self.tables.state[s.HEAD_1])
 
+    @property
+    def tails(self) -> Heads:
+        """Of them, up to where content has made room."""
+        return int(self.tables.state[s.TAIL_0]), int(self.tables.state[s.TAIL_1])
+
     def rest(self, slots: Sequence[int]) -> None:
         """These patterns are not looked for until there is time."""
         slots = sorted(set(slots))
@@ -204,7 +209,9 @@ class PatternEngine:
         """Look for them again, and in all that they may have missed."""
         if not self.live:
             self.m.tails["upto"][: int(self.tables.state[s.USED_ROWS]) * 2] = 0
-        since = self.resting.end(slots)
+        for slot in slots:
+            self.fares[slot].unseen_bytes += self.resting.gone(slot, self.tails)
+        since = self.resting.end(slots, self.tails)
         self._prepare(heads=True)
         self.retro.catch_up(slots, since)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from services.shard.kernels import sought as p
-from services.shard.tables import Tables, rows_of, zeros
+from services.shard.tables import Tables
 from shared.columns import (
     CANDIDATE,
     CURSOR,
@@ -18,8 +18,9 @@ from shared.columns import (
     SPAN,
     TAIL,
 )
+from shared.memory import rows_of, zeros
 
-BUFFER_BYTES = 8 << 20  # a batch has up to 1 MiB of payload, and may release held data
+BUFFER_BYTES = 8 << 20  # a batch has up to 2 MiB of payload, and may release held data
 PIECES = 1 << 18
 LISTED = 1 << 16  # extents of one direction; of more only the newest are looked through
 CANDIDATES = 1 << 17

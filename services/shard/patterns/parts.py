@@ -11,7 +11,8 @@ class Part:
 
     least: how it looks where it matches as little as it can. letters: given bytes in it. choices:
     how many of its repetitions may be longer or shorter, NEVER where one lies within another.
-    branches: it has alternatives, or such a repetition.
+    branches: it has alternatives, or such a repetition. forks: bits that say which alternatives
+    are taken.
     """
 
     text: str
@@ -21,6 +22,7 @@ class Part:
     letters: int = 0
     choices: int = 0
     branches: bool = False
+    forks: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Syntax:
     octets: frozenset[int]  # a match has no other bytes
     at_end: bool  # a match ends where the text does, or before a newline there
     choices: int  # a search of n bytes takes about n ** (1 + choices) steps; NEVER: even more
+    forks: int  # and that 2 ** forks times
 
 
 def grouped(opening: str, part: Part) -> Part:
@@ -55,6 +58,7 @@ def grouped(opening: str, part: Part) -> Part:
         part.letters,
         part.choices,
         part.branches,
+        part.forks,
     )
 
 

@@ -19,8 +19,9 @@ def report(engine: PatternEngine, slot: int) -> PatternReport:
     scanned, todo = engine.retro.progress(slot)
     state = "scanning" if todo else "active"
     words = []
+    unseen = fare.unseen_bytes + engine.resting.gone(slot, engine.tails)
     if slot in engine.resting:
-        state, todo = "slow", max(1, engine.resting.missed(slot, engine.heads))
+        state, todo = "slow", max(1, engine.resting.missed(slot, engine.heads, engine.tails))
         words.append(f"it takes too long: it rests until there is time, {todo} bytes wait")
     if fare.skipped or fare.timeouts:
         state = "slow"
@@ -30,8 +31,10 @@ def report(engine: PatternEngine, slot: int) -> PatternReport:
         )
     if fare.lost:
         words.append(f"{fare.lost} streams lost content before it was looked for")
+    if unseen:
+        words.append(f"about {unseen} bytes of content made room before it was looked for in them")
     return PatternReport(
         id=int(row["id"]), matches=int(row["matches"]), over_limit=int(row["over_limit"]),
         timeouts=fare.timeouts, skipped=fare.skipped + fare.lost, scanned_bytes=scanned,
-        todo_bytes=todo, state=state, trouble="; ".join(words),
+        todo_bytes=todo, unseen_bytes=unseen, state=state, trouble="; ".join(words),
     )  # fmt: skip

@@ -1,7 +1,9 @@
 """Patterns that rest: they take too much time while packets wait, and cost nothing meanwhile.
 
 When there is time they are looked for again, first in what came in between (`retro.py`). One that
-is too costly then as well rests twice as long the next time.
+is too costly then as well rests twice as long the next time. What left the content log meanwhile
+was never looked at: it is counted, once, in the log's bytes, which are a little more than those of
+the content.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,6 +29,7 @@ class Resting:
         self._clock = clock
         self._rests: dict[int, Rest] = {}
         self._times: dict[int, int] = {}
+        self._counted: dict[int, Heads] = {}  # tails up to which what is gone has been counted
 
     def __contains__(self, slot: int) -> bool:
         return slot in self._rests
@@ -45,17 +48,27 @@ class Resting:
     def all(self) -> list[int]:
         return list(self._rests)
 
-    def end(self, slots: Iterable[int]) -> Heads:
-        """They rest no more; since when, the first of them."""
+    def end(self, slots: Iterable[int], tails: Heads) -> Heads:
+        """They rest no more; since when, the first of them. What is `gone` is counted from now."""
+        self._counted.update(dict.fromkeys(slots, tails))
         rests = [self._rests.pop(slot) for slot in slots]
         return min(rest.since[0] for rest in rests), min(rest.since[1] for rest in rests)
 
-    def missed(self, slot: int, heads: Heads) -> int:
-        """Bytes of the log that came since it rests."""
-        rest = self._rests.get(slot)
-        return sum(heads) - sum(rest.since) if rest else 0
+    def missed(self, slot: int, heads: Heads, tails: Heads) -> int:
+        """Bytes of the log that came since it rests, and are there."""
+        if (rest := self._rests.get(slot)) is None:
+            return 0
+        return sum(heads) - sum(map(max, rest.since, tails))
+
+    def gone(self, slot: int, tails: Heads) -> int:
+        """Bytes of the log that came since it rests, and went."""
+        if (rest := self._rests.get(slot)) is None:
+            return 0
+        since = map(max, rest.since, self._counted.get(slot, (0, 0)))
+        return sum(max(0, tail - begun) for tail, begun in zip(tails, since, strict=True))
 
     def forget(self, slot: int) -> None:
         """It is gone."""
         self._rests.pop(slot, None)
         self._times.pop(slot, None)
+        self._counted.pop(slot, None)

@@ -65,7 +65,7 @@ class Retro:
         self.jobs: deque[Job] = deque()
         self.done: dict[int, int] = {}  # by slot: bytes that were looked through
         self.left_out = 0
-        self._said: dict[int, int] = {}  # by slot: streams left out
+        self._said: dict[int, tuple[int, int]] = {}  # by slot: streams, bytes left out
         self._put_off: dict[int, dict[int, int]] = {}  # by slot: ids of streams by row
 
     def begin(self, slots: Sequence[int]) -> None:
@@ -95,9 +95,12 @@ class Retro:
                 waiting[row] = stream_id
 
     def catch_up(self, slots: Sequence[int], since: Heads) -> None:
-        """Look for patterns that rested in all that may have come meanwhile."""
+        """Look for patterns that rested in all that may have come meanwhile. Where content makes
+        room for newer, first in what goes next."""
         tables, fares = self.engine.tables, self.engine.fares
         rows = newest_first(tables)
+        if any(self.engine.tails):
+            rows = np.ascontiguousarray(rows[::-1])
         live = 0 if tables.retains else int(np.count_nonzero(tables.flows["marks"] & LIVE))
         for slot in slots:
             fares[slot].skipped = 0
@@ -223,12 +226,15 @@ class Retro:
         self._drop(list(engine.compiled))
         engine.later = Spare()
         for slot, fare in engine.fares.items():
-            left_out = fare.skipped + fare.timeouts + fare.lost
-            if left_out != self._said.get(slot, 0):
+            left_out = fare.skipped + fare.timeouts + fare.lost, fare.unseen_bytes
+            if left_out != self._said.get(slot, (0, 0)):
                 self._said[slot] = left_out
+                streams, unseen = left_out
                 LOG.warning(
-                    "pattern %r takes too long: it was not looked for in all of %s streams;"
-                    " give a simpler expression", engine.compiled[slot].pattern.name, left_out,
+                    "pattern %r takes too long: it was not looked for in all of %s streams%s;"
+                    " give a simpler expression",
+                    engine.compiled[slot].pattern.name, streams,
+                    f", nor in about {unseen} bytes that had made room" if unseen else "",
                 )  # fmt: skip
 
     def _step(self, job: Job) -> None:

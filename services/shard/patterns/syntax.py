@@ -71,6 +71,7 @@ class Reader:
         return Syntax(
             wider, head, head_bytes, part.low, part.high, self.before, self.after, self.plain,
             self.caseless, frozenset(self.octets), self.at_end, part.choices,
+            part.forks,
         )  # fmt: skip
 
     def _one_of(self, text: str, letters: int = 0) -> Part:
@@ -142,6 +143,7 @@ class Reader:
             f"(?:{'|'.join(least)})" if all(least) else "",
             choices=max(part.choices for part in parts),
             branches=True,
+            forks=max(part.forks for part in parts) + (len(parts) - 1).bit_length(),
         )
 
     def _sequence(self) -> Part:
@@ -160,7 +162,8 @@ class Reader:
             kept.pop()
         least = "".join(part.text for part in kept[:-1]) + kept[-1].least if kept else ""
         choices = sum(part.choices for part in parts)
-        return Part(text, low, high, least, letters, choices, any(p.branches for p in parts))
+        branches, forks = any(part.branches for part in parts), sum(part.forks for part in parts)
+        return Part(text, low, high, least, letters, choices, branches, forks)
 
     def _group(self, first: bool) -> Part:
         """Behind an opening parenthesis."""
@@ -225,7 +228,9 @@ class Reader:
         last = self.depth == 0 and (self.at == len(self.text) or self._peek("|"))
         asked = wanted and ((ahead and last) or (not ahead and first))
         text = f"(?:{part.text})" if asked else ""
-        return Part(text, 0, 0, text, choices=part.choices, branches=part.branches)
+        return Part(
+            text, 0, 0, text, choices=part.choices, branches=part.branches, forks=part.forks
+        )
 
     def _anything(self) -> Part:
         self.plain = self.gives_back = False
@@ -337,6 +342,7 @@ class Reader:
                 part.letters * min(low, 8),
                 choices_of_repeat(part, low, high),
                 part.branches or low != high,
+                part.forks,
             )
             counts = self._counts()
         return part

@@ -14,16 +14,26 @@ import { StatusBar } from "./status/StatusBar";
 import { TokenGate } from "./status/TokenGate";
 import { Timeline } from "./timeline/Timeline";
 import { prefs, usePrefs } from "./view/prefs";
-import { currentView, go, useView } from "./view/useView";
+import { currentView, go, useViewOf } from "./view/useView";
 import type { Panel } from "./view/view";
 
 const RAIL_PX = { min: 120, max: 480, initial: 200 };
 const INSPECTOR_PX = { min: 320, max: 1400, initial: 560 };
 const THEMES = ["system", "dark", "light"] as const;
 
+// the same elements each time: what is selected draws the inspector, not the whole page anew
+const REGIONS = [
+  <Bar key="bar" />,
+  <Timeline key="timeline" />,
+  <Rail key="rail" />,
+  <StreamList key="list" />,
+];
+const STATUS = <StatusBar />;
+const PANELS = [<Panels key="panels" />, <Palette key="palette" run={run} />];
+
 export function App() {
   const { railWidth, inspectorWidth } = usePrefs();
-  const { stream } = useView();
+  const stream = useViewOf("stream");
   useKeyboard();
   useTheme();
   useCommands({
@@ -44,10 +54,7 @@ export function App() {
   return (
     <TokenGate>
       <div className={stream === null ? "frame no-stream" : "frame"} style={style}>
-        <Bar />
-        <Timeline />
-        <Rail />
-        <StreamList />
+        {REGIONS}
         <section className="edges" aria-label="Widths">
           <Resizer
             name="the rail"
@@ -68,10 +75,9 @@ export function App() {
           )}
         </section>
         {stream !== null && <Inspector key={stream} id={stream} />}
-        <StatusBar />
+        {STATUS}
       </div>
-      <Panels />
-      <Palette run={run} />
+      {PANELS}
     </TokenGate>
   );
 }

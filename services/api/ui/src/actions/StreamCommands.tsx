@@ -19,7 +19,9 @@ import { copyText } from "./clipboard";
 import { curlAt, written, type Form } from "./content";
 import { download } from "./download";
 import { suggestions } from "./hideRules";
+import { packetFiles } from "./packets";
 import { PatternDialog } from "./PatternDialog";
+import { useRing } from "./useRing";
 import { wantedOf } from "./search";
 import { useStreamActions } from "./useStreamActions";
 
@@ -29,6 +31,7 @@ export function StreamCommands({ stream }: { stream: ListedStream }) {
   const client = useQueryClient();
   const say = useSay();
   const patterns = usePatterns();
+  const ring = useRing();
   const { toggleFavorite, toggleHidden } = useStreamActions();
   const [open, setOpen] = useState<Open>(null);
   const close = () => setOpen(null);
@@ -90,11 +93,7 @@ export function StreamCommands({ stream }: { stream: ListedStream }) {
   ): Choice => ({
     title,
     not,
-    act: () =>
-      trying("not downloaded", async () => {
-        await download(`/api/streams/${id}/export`, params, name);
-        return `downloaded ${name}`;
-      }),
+    act: () => trying("not downloaded", () => download(`/api/streams/${id}/export`, params, name)),
   });
 
   useCommands({
@@ -122,9 +121,6 @@ export function StreamCommands({ stream }: { stream: ListedStream }) {
     case undefined:
       return null;
     case "download": {
-      const noPackets = /^(tcp|udp)$/.test(stream.protocol)
-        ? undefined
-        : `not of ${stream.protocol}`;
       const choices = [
         save(
           "what the client sent, as it is",
@@ -137,7 +133,9 @@ export function StreamCommands({ stream }: { stream: ListedStream }) {
           `${id}-server.bin`,
         ),
         save("both, as JSON", { format: "json" }, `${id}.json`),
-        save("packets made of it, as pcapng", { format: "pcap" }, `${id}.pcapng`, noPackets),
+        ...packetFiles(stream, ring).map(({ title, wanted, name, not }) =>
+          save(title, { format: "pcap", packets: wanted }, name, not),
+        ),
       ];
       return <Choices title="Download" choices={choices} onClose={close} />;
     }

@@ -1,11 +1,15 @@
 /** What the server sends, as a file of this computer. */
 
 import { send, type Params } from "../api/client";
+import { visibleLine } from "../format/visible";
 
-/** Fetched with the token, then saved. */
-export async function download(path: string, params: Params, name: string): Promise<void> {
+/** Fetched with the token, then saved; answers what is to be said: its name, and what the server
+ * notes of it. */
+export async function download(path: string, params: Params, name: string): Promise<string> {
   const response = await send(path, { params });
   save(await response.blob(), name);
+  const note = response.headers.get("X-Flowmate-Note");
+  return `downloaded ${name}${note ? `: ${visibleLine(note)}` : ""}`;
 }
 
 function save(blob: Blob, name: string): void {

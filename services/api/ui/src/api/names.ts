@@ -8,7 +8,7 @@ import {
 } from "./schema";
 
 /** "unknown" is among them: streams of which nothing is known. */
-export const SERVICES: readonly string[] = pathsApiStreamsGetParametersQueryServiceValues;
-export const PROTOCOLS: readonly string[] = pathsApiStreamsGetParametersQueryProtocolValues;
-export const CONTENT_KINDS: readonly string[] = pathsApiStreamsGetParametersQueryContent_kindValues;
-export const STATUSES: readonly string[] = pathsApiStreamsGetParametersQueryStatusValues;
+export const SERVICES = pathsApiStreamsGetParametersQueryServiceValues;
+export const PROTOCOLS = pathsApiStreamsGetParametersQueryProtocolValues;
+export const CONTENT_KINDS = pathsApiStreamsGetParametersQueryContent_kindValues;
+export const STATUSES = pathsApiStreamsGetParametersQueryStatusValues;

@@ -2,8 +2,7 @@
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 
-import type { HealthDocument } from "../status/health";
-import { request, type Params, type Schemas, type StreamPage } from "./client";
+import { request, type Health, type Schemas, type StreamPage } from "./client";
 import { keys } from "./keys";
 import type { StreamParams } from "../view/filter";
 
@@ -21,7 +20,7 @@ export const HEALTH_MS = 2000;
 export const healthQuery = () =>
   queryOptions({
     queryKey: keys.health,
-    queryFn: ({ signal }) => request<HealthDocument>("/api/health", { signal }),
+    queryFn: ({ signal }) => request<Health>("/api/health", { signal }),
   });
 
 export const patternsQuery = () =>
@@ -45,8 +44,7 @@ export const hideRulesQuery = () =>
 export const facetsQuery = (params: ListParams) =>
   queryOptions({
     queryKey: keys.facets(params),
-    queryFn: ({ signal }) =>
-      request<Facets>("/api/streams/facets", { params: params as Params, signal }),
+    queryFn: ({ signal }) => request<Facets>("/api/streams/facets", { params, signal }),
     placeholderData: keepPreviousData,
   });
 
@@ -55,7 +53,7 @@ export const timelineQuery = (params: ListParams, buckets: number) =>
     queryKey: [...keys.timeline(params), buckets],
     queryFn: ({ signal }) =>
       request<Timeline>("/api/streams/timeline", {
-        params: { ...(params as Params), buckets },
+        params: { ...params, buckets },
         signal,
       }),
     placeholderData: keepPreviousData,

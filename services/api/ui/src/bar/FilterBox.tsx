@@ -8,7 +8,7 @@ import { sentenceOf } from "../notices/NoticeProvider";
 import { parseFilter, type Filter } from "../view/filter";
 import { suggest, take, type Suggestion } from "../view/suggest";
 import { useFilterContext } from "../view/useFilter";
-import { currentView, go, useView } from "../view/useView";
+import { currentView, go, useViewOf } from "../view/useView";
 import { Chips } from "./Chips";
 import { SuggestionList } from "./SuggestionList";
 import { useKnown } from "./useKnown";
@@ -23,7 +23,7 @@ interface Props {
 }
 
 export function FilterBox({ filter, refusal }: Props) {
-  const { q } = useView();
+  const q = useViewOf("q");
   const [text, setText] = useState(q);
   const [applied, setApplied] = useState(q);
   if (q !== applied) {

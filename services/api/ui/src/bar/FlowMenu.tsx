@@ -4,11 +4,11 @@ import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 
 import { run } from "../keys/useCommands";
 import { flow, useFlow } from "../view/flow";
-import { go, useView } from "../view/useView";
+import { go, useViewOf } from "../view/useView";
 
 export function FlowMenu() {
   const { following, pausedAt } = useFlow();
-  const { order } = useView();
+  const order = useViewOf("order");
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   const state = pausedAt !== null ? "paused" : following ? "following" : "staying";

@@ -2,10 +2,11 @@
 
 import { useQuery } from "@tanstack/react-query";
 
+import type { Health } from "../api/client";
 import { healthQuery } from "../api/queries";
 import { run } from "../keys/useCommands";
 import { visibleLine } from "../format/visible";
-import type { HealthDocument, SourceHealth } from "../status/health";
+import type { SourceHealth } from "../status/health";
 
 const NAME_MAX = 40;
 const STATES = {
@@ -35,13 +36,13 @@ export function Sources() {
   );
 }
 
-function Failures({ health }: { health: HealthDocument }) {
+function Failures({ health }: { health: Health }) {
   const failed = health.sources.filter((source) => source.status === "failed").length;
   if (failed === 0 || health.run_status === "failed") return null;
   return <span className="warning"> {failed} failed</span>;
 }
 
-function nameOf({ sources }: HealthDocument): string {
+function nameOf({ sources }: Health): string {
   if (sources.length === 0) return "no source";
   if (sources.length > 1) return `${sources.length} sources`;
   const name = sources[0]?.name ?? "";

@@ -6,13 +6,13 @@ import { useEffect, useRef } from "react";
 import { keys } from "../api/keys";
 import { cancelSearch, searchBegun, searchProgress } from "../view/contentSearch";
 import type { TheFilter } from "../view/useFilter";
-import { currentView, go, useView } from "../view/useView";
+import { currentView, go, useViewOf } from "../view/useView";
 
 const AGAIN_MS = 10_000;
 
 export function useContentSearch({ filter, understood }: TheFilter) {
   const client = useQueryClient();
-  const { search } = useView();
+  const search = useViewOf("search");
   const wanted = understood && filter.data !== null;
   const query = searchBegun(filter);
 

@@ -2,11 +2,12 @@
 
 import { formatBytes, formatCount } from "../format/numbers";
 import { run, useCommands } from "../keys/useCommands";
-import { currentView, go, useView } from "../view/useView";
+import { currentView, go } from "../view/useView";
 import { MODES, type Mode } from "../view/view";
 import { goToMatch } from "./matches/goToMatch";
 import { useMatches } from "./matches/useMatches";
 import { useSelection } from "./picked";
+import { useShown } from "./profile";
 import { ARROW, hexOffset, LETTER, sideOf, type Side } from "./sides";
 import { nextDecoder, TRANSFORMS } from "./transforms";
 import type { Row } from "./useStream";
@@ -21,7 +22,7 @@ const COPIES = [
 ] as const;
 
 export function Foot({ row }: { row: Row }) {
-  const { mode, decoder, match } = useView();
+  const { mode, decoder, match } = useShown();
   const { found } = useMatches(row.stream_id_hex, row.match_count > 0);
   const step = (by: 1 | -1) => goToMatch(found.matches, stepped(found.matches.length, by));
   useCommands({

@@ -1,6 +1,10 @@
 /** Which stream it is, and what the team noted on it. */
 
+import { useQuery } from "@tanstack/react-query";
+
 import { useStreamActions } from "../actions/useStreamActions";
+import type { Health } from "../api/client";
+import { healthQuery } from "../api/queries";
 import {
   formatBytes,
   formatCount,
@@ -21,6 +25,7 @@ const REASON_MAX = 200;
 export function Header({ row }: { row: Row }) {
   const { toggleFavorite, toggleHidden } = useStreamActions();
   const { client, server } = endsOf(row);
+  const running = useQuery({ ...healthQuery(), select: mayGoOn }).data ?? true;
   const lasted = row.last_seen_us - row.first_seen_us;
   return (
     <header className="inspector-header">
@@ -58,7 +63,7 @@ export function Header({ row }: { row: Row }) {
             <span className="mono">{row.stream_id_hex}</span>
           </Fact>
         </dl>
-        {notesOf(row).map(({ text, trouble }) => (
+        {notesOf(row, running).map(({ text, trouble }) => (
           <span key={text} className={trouble ? "warning" : ""}>
             {trouble && "⚠ "}
             {text}
@@ -95,6 +100,10 @@ export function Header({ row }: { row: Row }) {
       </div>
     </header>
   );
+}
+
+function mayGoOn({ run_status }: Health): boolean {
+  return run_status === "running" || run_status === "waiting";
 }
 
 /** `hidden by hand`, `hidden: rule 3: service dns` */

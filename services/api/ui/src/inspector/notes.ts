@@ -1,5 +1,6 @@
 /** What is to be known before one believes what is shown of a stream. */
 
+import { MIDSTREAM, SNAPLEN_CUT } from "../format/lacks";
 import { formatBytes, formatCount } from "../format/numbers";
 import { sideOf } from "./sides";
 import type { Row } from "./useStream";
@@ -17,13 +18,16 @@ interface Kept {
   evicted_bytes?: number;
 }
 
-export function notesOf(row: Row): Note[] {
+/** running: packets may still come. */
+export function notesOf(row: Row, running: boolean): Note[] {
   const notes: Note[] = [];
   const trouble = (text: string) => notes.push({ text, trouble: true });
-  if (row.status === "open" || row.status === "closing")
+  if (running && (row.status === "open" || row.status === "closing"))
     notes.push({ text: "still growing", trouble: false });
   const silent = silentSide(row);
   if (silent !== null) trouble(`one-sided: nothing of the ${silent} was seen`);
+  if (row.midstream) trouble(MIDSTREAM);
+  if (row.snaplen_cut) trouble(SNAPLEN_CUT);
   if (row.gaps > 0)
     trouble(
       `${formatCount(row.gaps)} ${row.gaps === 1 ? "gap" : "gaps"}, ${formatCount(row.gap_bytes)} bytes missing`,

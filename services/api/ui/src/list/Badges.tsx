@@ -1,7 +1,9 @@
-/** What is remarkable about a stream: matches, gaps, encryption, how it ended, notes, why hidden. */
+/** What is remarkable about a stream: matches, what is missing, encryption, how it ended, notes, why
+ * hidden. */
 
 import { formatCount, formatShort } from "../format/numbers";
 import { visibleLine } from "../format/visible";
+import { MIDSTREAM, SNAPLEN_CUT } from "../format/lacks";
 import type { Row } from "./row";
 import type { PatternsById } from "./StreamRow";
 
@@ -22,6 +24,16 @@ export function Badges({ row, patterns }: { row: Row; patterns: PatternsById }) 
       {row.silent !== null && (
         <span className="badge warning" title={`no packet of the ${row.silent} was captured`}>
           ⚠ one-sided
+        </span>
+      )}
+      {row.midstream && (
+        <span className="badge warning" title={MIDSTREAM}>
+          ⚠ midstream
+        </span>
+      )}
+      {row.snaplen_cut && (
+        <span className="badge warning" title={SNAPLEN_CUT}>
+          ⚠ cut
         </span>
       )}
       {row.conflicts > 0 && (

@@ -2,12 +2,13 @@
 
 import { useQuery } from "@tanstack/react-query";
 
+import type { Health } from "../api/client";
 import { healthQuery } from "../api/queries";
 import { visibleLine } from "../format/visible";
 import { sentenceOf } from "../notices/NoticeProvider";
-import { sentenceOfFailed, type HealthDocument } from "../status/health";
+import { sentenceOfFailed } from "../status/health";
 import type { Filter } from "../view/filter";
-import { useView } from "../view/useView";
+import { useViewOf } from "../view/useView";
 import { searchBegun } from "../view/contentSearch";
 import type { Listed } from "./blocks";
 import { NoHits } from "./NoHits";
@@ -21,7 +22,7 @@ interface Props {
 }
 
 export function ListState({ rows, filter, ready, listed }: Props) {
-  const { q, search } = useView();
+  const [q, search] = [useViewOf("q"), useViewOf("search")];
   const health = useQuery(healthQuery()).data;
   const begun = useQuery({ ...searchBegun(filter), enabled: false });
   const filtered = q.trim() !== "" || search !== "";
@@ -73,7 +74,7 @@ function NoSource() {
   );
 }
 
-function Failed({ health }: { health: HealthDocument }) {
+function Failed({ health }: { health: Health }) {
   return (
     <div className="state" role="alert">
       <h2 className="warning">The run failed</h2>

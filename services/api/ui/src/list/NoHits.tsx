@@ -8,13 +8,13 @@ import { formatCount } from "../format/numbers";
 import { parseFilter, splitTerms, withTerm } from "../view/filter";
 import { dropTerm } from "../view/terms";
 import { useFilterContext } from "../view/useFilter";
-import { go, useView } from "../view/useView";
+import { go, useViewOf } from "../view/useView";
 import type { Listed } from "./blocks";
 
 const TERMS_MAX = 12;
 
 export function NoHits({ listed, hidden }: { listed: Listed; hidden: number }) {
-  const { q, search } = useView();
+  const [q, search] = [useViewOf("q"), useViewOf("search")];
   const context = useFilterContext(q);
   const terms = splitTerms(q).slice(0, TERMS_MAX);
   const without = terms.map((term, place) => {

@@ -9,7 +9,7 @@ import { formatCount } from "../format/numbers";
 import { expectConversation } from "../inspector/conversation/useConversation";
 import { flow, useFlow } from "../view/flow";
 import { useFilter } from "../view/useFilter";
-import { currentView, go, useView } from "../view/useView";
+import { currentView, go, useViewOf } from "../view/useView";
 import { ListFooter } from "./ListFooter";
 import { ListState } from "./ListState";
 import { ReconnectLine } from "./ReconnectLine";
@@ -33,7 +33,7 @@ const COLUMNS = [
 ] as const;
 
 export function StreamList() {
-  const { order, stream } = useView();
+  const [order, stream] = [useViewOf("order"), useViewOf("stream")];
   const { filter, params, ready } = useFilter();
   const { following } = useFlow();
   const listed = useMemo(() => ({ params, order }), [params, order]);

@@ -5,7 +5,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 
 import { expectConversation } from "../inspector/conversation/useConversation";
 import { flow } from "../view/flow";
-import { currentView, go, useView } from "../view/useView";
+import { currentView, go, useViewOf } from "../view/useView";
 import { EMPTY } from "../view/view";
 import type { Listed } from "./blocks";
 import { usePlace, type Standing } from "./usePlace";
@@ -44,7 +44,7 @@ export function useSelection(
   win: RowWindow,
 ): Selection {
   const client = useQueryClient();
-  const { stream, tab } = useView();
+  const [stream, tab] = [useViewOf("stream"), useViewOf("tab")];
   const found = stream === null ? null : rows.indexOf(stream);
   const asked = ready && found === null && rows.counts !== null;
   const standing = usePlace(listed, stream, asked);

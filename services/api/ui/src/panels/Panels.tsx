@@ -3,7 +3,7 @@
 import type { ComponentType } from "react";
 
 import type { Panel } from "../view/view";
-import { go, useView } from "../view/useView";
+import { go, useViewOf } from "../view/useView";
 import { Dialog } from "./Dialog";
 import { HelpPanel } from "./help/HelpPanel";
 import "./panels.css";
@@ -25,7 +25,7 @@ const PANELS: Record<Panel, { title: string; content: ComponentType }> = {
 };
 
 export function Panels() {
-  const { panel, search } = useView();
+  const [panel, search] = [useViewOf("panel"), useViewOf("search")];
   useSearchKept(panel === "search" ? "" : search);
   const shown = panel && PANELS[panel];
   return (

@@ -6,11 +6,11 @@ import { profilesQuery } from "../api/queries";
 import { visibleLine } from "../format/visible";
 import { run } from "../keys/useCommands";
 import { toggleTerm, valueOf } from "../view/terms";
-import { currentView, go, useView } from "../view/useView";
+import { currentView, go, useViewOf } from "../view/useView";
 import { Pick, Section } from "./Section";
 
 export function Profiles() {
-  const picked = valueOf(useView().q, "profile");
+  const picked = valueOf(useViewOf("q"), "profile");
   const profiles = useQuery(profilesQuery()).data?.profiles ?? [];
   const more = (
     <button

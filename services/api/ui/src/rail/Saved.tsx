@@ -4,7 +4,7 @@ import { useState, type KeyboardEvent, type SubmitEvent } from "react";
 
 import { visibleLine } from "../format/visible";
 import { prefs, usePrefs } from "../view/prefs";
-import { go, useView } from "../view/useView";
+import { go, useViewOf } from "../view/useView";
 import { Pick, Section } from "./Section";
 
 const NAME_MAX = 64;
@@ -12,7 +12,7 @@ const SAVED_MAX = 50;
 
 export function Saved() {
   const { saved } = usePrefs();
-  const { q } = useView();
+  const q = useViewOf("q");
   const [naming, setNaming] = useState(false);
   const text = q.trim();
   const drop = (name: string) =>

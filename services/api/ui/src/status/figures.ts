@@ -1,16 +1,9 @@
 /** The status bar's items: a number, what it means, and whether it is trouble. */
 
-import type { Pattern } from "../api/client";
+import type { Health, Pattern } from "../api/client";
 import { formatBytes, formatCount, formatShort } from "../format/numbers";
 import { formatSums, sumsOf } from "./drops";
-import {
-  formatShare,
-  sentenceOfFailed,
-  shareOf,
-  troublesOf,
-  type HealthDocument,
-  type SourceHealth,
-} from "./health";
+import { formatShare, sentenceOfFailed, shareOf, troublesOf, type SourceHealth } from "./health";
 
 export interface Figure {
   id: string;
@@ -21,7 +14,7 @@ export interface Figure {
 }
 
 /** All of them, in the order of the bar. */
-export function figuresOf(health: HealthDocument, patterns: readonly Pattern[]): Figure[] {
+export function figuresOf(health: Health, patterns: readonly Pattern[]): Figure[] {
   return [
     runFigure(health),
     inFigure(health),
@@ -42,7 +35,7 @@ function figure(id: string, text: string, means: string, trouble = false): Figur
   return { id, text, means, trouble };
 }
 
-function runFigure(health: HealthDocument): Figure {
+function runFigure(health: Health): Figure {
   const [first, ...more] = troublesOf(health);
   if (first !== undefined && health.run_status !== "failed") {
     const rest = more.length > 0 ? `, and ${more.length} more` : "";
@@ -68,7 +61,7 @@ function runFigure(health: HealthDocument): Figure {
   }
 }
 
-function inFigure({ run_status, rates, totals }: HealthDocument): Figure {
+function inFigure({ run_status, rates, totals }: Health): Figure {
   const packets = formatCount(totals["packets"] ?? 0);
   const means = `${packets} packets, ${formatBytes(totals["bytes"] ?? 0)} were read so far.`;
   const running = run_status === "running";
@@ -76,7 +69,7 @@ function inFigure({ run_status, rates, totals }: HealthDocument): Figure {
   return figure("in", text, running ? `Packets each second. ${means}` : means);
 }
 
-function dropFigure({ drops }: HealthDocument): Figure {
+function dropFigure({ drops }: Health): Figure {
   const lost = formatSums(sumsOf(drops, true));
   const aside = formatSums(sumsOf(drops, false));
   const more = aside ? ` Left aside on purpose: ${aside}.` : "";
@@ -85,7 +78,7 @@ function dropFigure({ drops }: HealthDocument): Figure {
 }
 
 /** Missing inside of streams: it was on the wire, and is not in the capture. */
-function gapFigure({ totals }: HealthDocument): Figure | null {
+function gapFigure({ totals }: Health): Figure | null {
   const { gaps, gap_bytes: octets } = { gaps: 0, gap_bytes: 0, ...totals };
   if (gaps === 0) return null;
   const text = `gaps ${formatShort(gaps)} · ${formatBytes(octets)}`;
@@ -93,7 +86,7 @@ function gapFigure({ totals }: HealthDocument): Figure | null {
 }
 
 /** Of files: what is broken in them. */
-function damageFigure({ sources }: HealthDocument): Figure | null {
+function damageFigure({ sources }: Health): Figure | null {
   const damaged = sources.reduce((sum, source) => sum + source.damaged, 0);
   if (damaged === 0) return null;
   const means = "Places in the sources that could not be read.";
@@ -101,11 +94,11 @@ function damageFigure({ sources }: HealthDocument): Figure | null {
 }
 
 /** Captures of watched folders. */
-function fileFigure({ ledger }: HealthDocument): Figure | null {
-  const states = Object.entries(ledger?.states ?? {}).filter(([, count]) => count > 0);
+function fileFigure({ ledger }: Health): Figure | null {
+  const states = Object.entries(ledger.states).filter(([, count]) => count > 0);
   if (states.length === 0) return null;
   const all = states.reduce((sum, [, count]) => sum + count, 0);
-  const rejected = ledger?.states["rejected"] ?? 0;
+  const rejected = ledger.states["rejected"] ?? 0;
   const text = `files ${formatShort(all)}${rejected > 0 ? `, ${formatShort(rejected)} rejected` : ""}`;
   const means = states.map(([state, count]) => `${formatCount(count)} ${state}`).join(", ");
   return figure("files", text, `Captures that came one by one: ${means}.`, rejected > 0);
@@ -113,10 +106,11 @@ function fileFigure({ ledger }: HealthDocument): Figure | null {
 
 const LAG_TROUBLE_MS = 5000;
 
-function lagFigure({ lag_ms, run_status, sources }: HealthDocument): Figure | null {
-  if (lag_ms !== undefined && run_status === "running") {
+function lagFigure({ queues, run_status, sources }: Health): Figure | null {
+  if (run_status === "running" && sources.some(({ kind }) => kind === "live")) {
+    const lag_ms = queues["lag_ms"] ?? 0;
     const text = `lag ${(lag_ms / 1000).toFixed(1)} s`;
-    return figure("lag", text, "How far analysis is behind the wire.", lag_ms > LAG_TROUBLE_MS);
+    return figure("lag", text, "How late packets were read, at most.", lag_ms > LAG_TROUBLE_MS);
   }
   const share = readShare(sources);
   if (share === null || run_status === "waiting") return null;
@@ -135,7 +129,7 @@ export function readShare(sources: readonly SourceHealth[]): number | null {
 
 const QUEUE_TROUBLE = 0.8;
 
-function queueFigure({ queues }: HealthDocument): Figure {
+function queueFigure({ queues }: Health): Figure {
   const share = shareOf(queues["output_bytes"], queues["output_bytes_max"]) ?? 0;
   const rows = formatCount(queues["shard_rows"] ?? 0);
   const held = formatCount(queues["capture_backpressure_ms"] ?? 0);
@@ -147,7 +141,7 @@ function queueFigure({ queues }: HealthDocument): Figure {
   );
 }
 
-function contentFigure({ budgets }: HealthDocument): Figure {
+function contentFigure({ budgets }: Health): Figure {
   const most = budgets["content_bytes_max"] ?? 0;
   const share = shareOf(budgets["content_bytes"], most);
   if (share === null) return figure("content", "content off", "No content of streams is retained.");
@@ -159,7 +153,7 @@ function contentFigure({ budgets }: HealthDocument): Figure {
   );
 }
 
-function shardFigure({ shards }: HealthDocument): Figure {
+function shardFigure({ shards }: Health): Figure {
   const well = shards.filter(({ state }) => state === "ready" || state === "ended").length;
   const lost = shards.filter(({ state }) => state === "lost").length;
   const means = lost > 0 ? `${lost} not heard: their content is out of reach.` : "All are heard.";
@@ -197,7 +191,6 @@ function patternFigure(patterns: readonly Pattern[]): Figure {
   );
 }
 
-function onlineFigure({ clients }: HealthDocument): Figure | null {
-  if (clients === undefined) return null;
+function onlineFigure({ clients }: Health): Figure {
   return figure("online", `${formatCount(clients)} online`, "People who look at this run now.");
 }

@@ -7,6 +7,7 @@
  * Each fault says where it is; the other terms still count.
  */
 
+import type { operations } from "../api/schema";
 import { CONTENT_KINDS, PROTOCOLS, SERVICES, STATUSES } from "../api/names";
 
 export interface Term {
@@ -19,26 +20,9 @@ export interface Term {
   fault: string | null;
 }
 
-/** What `/api/streams` takes; see its description for each. */
-export interface StreamParams {
-  service?: string;
-  port?: number;
-  addr?: string;
-  protocol?: string;
-  content_kind?: string;
-  status?: string;
-  min_bytes?: number;
-  max_bytes?: number;
-  since_us?: number;
-  until_us?: number;
-  pattern_id?: number;
-  tag?: string;
-  profile?: string;
-  text?: string;
-  only_favorites?: boolean;
-  only_matched?: boolean;
-  include_hidden?: boolean;
-}
+type Query = NonNullable<operations["list_streams"]["parameters"]["query"]>;
+/** What `/api/streams` takes as its filter; see its description for each. */
+export type StreamParams = Omit<Query, "search" | "order" | "limit" | "cursor" | "offset">;
 
 /** Content that is looked for in what is retained. */
 export interface DataQuery {
@@ -258,13 +242,13 @@ function dataQuery(value: string): DataQuery {
   return { kind: "substring", value };
 }
 
-function among(
-  names: readonly string[],
+function among<T extends string>(
+  names: readonly T[],
   value: string,
-  set: (name: string) => void,
+  set: (name: T) => void,
 ): string | null {
-  const name = value.toLowerCase();
-  if (!names.includes(name)) return `one of ${names.join(", ")}`;
+  const name = names.find((each) => each === value.toLowerCase());
+  if (name === undefined) return `one of ${names.join(", ")}`;
   set(name);
   return null;
 }

@@ -6,7 +6,7 @@ import { useMemo } from "react";
 import { dayQuery, patternsQuery, type ListParams } from "../api/queries";
 import { parseFilter, type Context, type Filter } from "./filter";
 import { needsDay } from "./terms";
-import { useView } from "./useView";
+import { useViewOf } from "./useView";
 
 const OPENED_US = Date.now() * 1000; // the day of times in a run that has no streams yet
 
@@ -20,7 +20,7 @@ export interface TheFilter {
 }
 
 export function useFilter(): TheFilter {
-  const { q, search } = useView();
+  const [q, search] = [useViewOf("q"), useViewOf("search")];
   const context = useFilterContext(q);
   return useMemo(() => {
     const filter = parseFilter(q, context);

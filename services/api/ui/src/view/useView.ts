@@ -37,3 +37,8 @@ function subscribe(listener: () => void): () => void {
 export function useView(): View {
   return useSyncExternalStore(subscribe, currentView);
 }
+
+/** One part of it: who reads no other is not drawn anew when another changes. */
+export function useViewOf<Name extends keyof View>(name: Name): View[Name] {
+  return useSyncExternalStore(subscribe, () => currentView()[name]);
+}

@@ -20,11 +20,12 @@ export interface View {
   /** The selected stream's id, 16 hex digits. */
   stream: string | null;
   tab: Tab;
-  /** A place in the stream: direction (null: the client's) and logical offsets [at, at + len). */
+  /** A place in the stream: direction (null: its profile's, else the client's) and logical offsets [at, at + len). */
   dir: Direction | null;
   at: number | null;
   len: number | null;
-  mode: Mode;
+  /** null: as the stream's profile says. */
+  mode: Mode | null;
   /** Transforms, joined with commas, as the API takes them; "" = as sent. */
   decoder: string;
   /** Which match of the stream is the current one, from 0. */
@@ -44,7 +45,7 @@ export const EMPTY: View = {
   dir: null,
   at: null,
   len: null,
-  mode: "text",
+  mode: null,
   decoder: "",
   match: null,
   panel: null,

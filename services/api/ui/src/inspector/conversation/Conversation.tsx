@@ -4,12 +4,14 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useMemo, useReducer, useRef } from "react";
 
 import { useCommands } from "../../keys/useCommands";
-import { go, useView } from "../../view/useView";
+import { go } from "../../view/useView";
 import { useMatches, usePatterns } from "../matches/useMatches";
 import { codingsOf, useMessages } from "../messages/useMessages";
 import { useSource } from "../picked";
+import { useShown } from "../profile";
 import { Reading } from "../Reading";
 import { Trouble } from "../Trouble";
+import { directionOf } from "../sides";
 import { DEFAULT_DECODER } from "../transforms";
 import type { Row } from "../useStream";
 import { ItemView } from "./ItemView";
@@ -25,7 +27,7 @@ const OVERSCAN = 4;
 const NO_TURNS: never[] = [];
 
 export function Conversation({ id, row }: { id: string; row: Row | undefined }) {
-  const view = useView();
+  const view = useShown();
   const { mode, decoder, dir, at } = view;
   const conversation = useConversation(id);
   const { data: talk, error, isPending, failureReason, more, moreFailed, refetch } = conversation;
@@ -72,11 +74,15 @@ export function Conversation({ id, row }: { id: string; row: Row | undefined }) 
   }, [atEnd, more, talk]);
 
   const currentIndex = dir === null || at === null ? -1 : turnAt(turns, dir, at);
-  const firstInSight =
-    items[inSight.find((each) => items[each.index]?.kind !== "end")?.index ?? -1];
+  const turnsInSight = inSight.flatMap(({ index }) => {
+    const item = items[index];
+    return item === undefined || item.kind === "end" ? [] : [item.turn];
+  });
+  const preferred = view.side && row ? directionOf(row, view.side) : null;
   const current =
     turns[currentIndex] ??
-    (firstInSight === undefined || firstInSight.kind === "end" ? undefined : firstInSight.turn);
+    turnsInSight.find(({ direction }) => direction === preferred) ??
+    turnsInSight[0];
   useSource(
     useCallback(() => {
       if (current === undefined || current.gap) return null;

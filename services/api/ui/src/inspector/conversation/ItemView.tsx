@@ -4,9 +4,9 @@ import { memo, useMemo, type Dispatch } from "react";
 
 import { formatBytes, formatCount } from "../../format/numbers";
 import { go } from "../../view/useView";
-import type { View } from "../../view/view";
 import type { FoundMatches, PatternLook } from "../matches/useMatches";
 import { OctetView } from "../octets/OctetView";
+import type { Shown } from "../profile";
 import { ARROW, hexOffset, LETTER, sideOf, type Side } from "../sides";
 import { DEFAULT_DECODER } from "../transforms";
 import type { Row } from "../useStream";
@@ -22,7 +22,7 @@ interface Props {
   id: string;
   row: Row;
   item: Item;
-  view: View;
+  view: Shown;
   current: boolean;
   found: FoundMatches | undefined;
   patterns: ReadonlyMap<number, PatternLook>;
@@ -147,6 +147,6 @@ function Decoded({ id, row, turn, view, current, found, patterns }: OfTurn) {
   );
 }
 
-function useMarks(turn: Turn, found: FoundMatches | undefined, view: View) {
+function useMarks(turn: Turn, found: FoundMatches | undefined, view: Shown) {
   return useMemo(() => marksOf(turn, found, placeIn(view, turn.direction)), [turn, found, view]);
 }

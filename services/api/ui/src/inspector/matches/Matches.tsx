@@ -6,7 +6,7 @@ import { useCallback, useEffect, useRef } from "react";
 import { formatCount, formatDuration } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
 import { useCommands } from "../../keys/useCommands";
-import { go, useView } from "../../view/useView";
+import { go, useViewOf } from "../../view/useView";
 import { fromBase64 } from "../octets/base64";
 import { toHex } from "../octets/hex";
 import { useSource } from "../picked";
@@ -23,7 +23,7 @@ const TEXT_MAX = 160;
 const HEX_MAX = 32;
 
 export function Matches({ row }: { row: Row }) {
-  const { match: current } = useView();
+  const current = useViewOf("match");
   const { found, error, isLoading, failureReason, refetch } = useMatches(
     row.stream_id_hex,
     row.match_count > 0,

@@ -8,9 +8,9 @@ import { keys } from "../../api/keys";
 import { formatBytes } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
 import { sentenceOf, useSay } from "../../notices/NoticeProvider";
-import { useView } from "../../view/useView";
 import { usePatterns } from "../matches/useMatches";
 import { OctetView } from "../octets/OctetView";
+import { useShown } from "../profile";
 import { Trouble } from "../Trouble";
 import { readBody } from "./body";
 import type { Message } from "./useMessages";
@@ -25,7 +25,7 @@ interface Props {
 }
 
 export function BodyView({ message, decoded, onSwap }: Props) {
-  const { mode } = useView();
+  const { mode } = useShown();
   const say = useSay();
   const patterns = usePatterns();
   const [most, setMost] = useState(FIRST_OCTETS);
@@ -39,9 +39,8 @@ export function BodyView({ message, decoded, onSwap }: Props) {
   });
   const name = `${id}-${message_id}${decoded ? "-decoded" : ""}.bin`;
   const save = () =>
-    void download(path, { decoded }, name).then(
-      () => say(`downloaded ${name}`),
-      (reason: unknown) => say(`not downloaded: ${sentenceOf(reason)}`, { trouble: true }),
+    void download(path, { decoded }, name).then(say, (reason: unknown) =>
+      say(`not downloaded: ${sentenceOf(reason)}`, { trouble: true }),
     );
   return (
     <section className="message-body" aria-label={`body of the ${message.kind}`}>

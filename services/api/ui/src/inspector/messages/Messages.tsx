@@ -6,7 +6,7 @@ import { useCallback, useEffect, useMemo, useRef } from "react";
 import { formatBytes, formatCount, formatDateTime, formatDuration } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
 import { useCommands } from "../../keys/useCommands";
-import { go, useView } from "../../view/useView";
+import { go, useViewOf } from "../../view/useView";
 import { useSource } from "../picked";
 import { ARROW, LETTER, sideOf } from "../sides";
 import { Reading } from "../Reading";
@@ -24,7 +24,7 @@ const COLUMNS = ["from", "method", "target", "status", "type", "length", "at", "
 
 export function Messages({ row }: { row: Row }) {
   const id = row.stream_id_hex;
-  const { dir, at } = useView();
+  const [dir, at] = [useViewOf("dir"), useViewOf("at")];
   const {
     messages,
     total,

@@ -1,4 +1,4 @@
-/** Packets: captured ones are not kept; what there is, is made of the stream, and says so. */
+/** Packets: how many there were, and which can be had as a file: captured ones, or made ones. */
 
 import type { Schemas } from "../../api/client";
 import { formatBytes, formatCount } from "../../format/numbers";
@@ -6,18 +6,29 @@ import { run } from "../../keys/useCommands";
 import { ARROW, directionOf, LETTER, type Side } from "../sides";
 import type { Row } from "../useStream";
 import { download } from "../../actions/download";
+import { packetFiles, type PacketFile } from "../../actions/packets";
+import { useRing } from "../../actions/useRing";
 import { sentenceOf, useSay } from "../../notices/NoticeProvider";
+
+const KEPT =
+  "The packets themselves are kept on disk, the newest of the run as far as there is room " +
+  "(--packet-ring-bytes). What a file has of them is said when it was downloaded.";
+const NOT_KEPT = "The packets themselves are not kept: the run was started without --packet-ring.";
+const MADE =
+  "A capture can be made of the stream as well: endpoints, payload, order, times and gaps are the " +
+  "captured ones; where a packet begins and ends, and all other header fields, are synthesised. A " +
+  "comment in the file says which packets are which.";
 
 const SIDES: readonly Side[] = ["client", "server"];
 
 export function Packets({ row }: { row: Row }) {
   const say = useSay();
+  const ring = useRing();
   const made = row.protocol === "tcp" || row.protocol === "udp";
-  const name = `${row.stream_id_hex}.pcapng`;
-  const save = () =>
-    void download(`/api/streams/${row.stream_id_hex}/export`, { format: "pcap" }, name).then(
-      () => say(`downloaded ${name}`),
-      (error: unknown) => say(`not downloaded: ${sentenceOf(error)}`, { trouble: true }),
+  const path = `/api/streams/${row.stream_id_hex}/export`;
+  const save = ({ wanted, name }: PacketFile) =>
+    void download(path, { format: "pcap", packets: wanted }, name).then(say, (error: unknown) =>
+      say(`not downloaded: ${sentenceOf(error)}`, { trouble: true }),
     );
   return (
     <div className="packets">
@@ -48,15 +59,23 @@ export function Packets({ row }: { row: Row }) {
         </tbody>
       </table>
       <p>
-        The packets themselves are not kept.{" "}
+        {ring ? KEPT : NOT_KEPT}{" "}
         {made
-          ? "A capture can be made of the stream: endpoints, payload, order, times and gaps are the captured ones; where a packet begins and ends, and all other header fields, are synthesised. A comment in the file says so."
+          ? MADE
           : `Of ${row.protocol} none can be made: there is the raw content of each side.`}
       </p>
-      <p className="row">
-        <button type="button" disabled={!made} onClick={save}>
-          download as pcapng, synthesised
-        </button>
+      <p className="files">
+        {packetFiles(row, ring).map((file) => (
+          <button
+            key={file.wanted}
+            type="button"
+            disabled={file.not !== undefined}
+            title={file.not}
+            onClick={() => save(file)}
+          >
+            {file.title}
+          </button>
+        ))}
         <button type="button" onClick={() => void run("stream.download")}>
           other forms… (d)
         </button>

@@ -4,7 +4,8 @@ import { useCallback, useEffect, useMemo, useRef } from "react";
 
 import { formatBytes, formatCount } from "../../format/numbers";
 import { useCommands } from "../../keys/useCommands";
-import { go, useView } from "../../view/useView";
+import { go } from "../../view/useView";
+import type { Mode } from "../../view/view";
 import { placeIn } from "../conversation/marks";
 import { noteOf, Steps } from "../conversation/Steps";
 import { usePatterns } from "../matches/useMatches";
@@ -12,6 +13,7 @@ import { concat } from "../octets/base64";
 import { OctetView } from "../octets/OctetView";
 import type { Mark } from "../octets/spans";
 import { useSource } from "../picked";
+import { useShown } from "../profile";
 import { ARROW, directionOf, LETTER, sideOf, type Side } from "../sides";
 import { Reading } from "../Reading";
 import { Trouble } from "../Trouble";
@@ -25,9 +27,9 @@ const WINDOW = 16 * 1024;
 const SIDES: readonly Side[] = ["client", "server"];
 
 export function Raw({ row }: { row: Row }) {
-  const view = useView();
+  const view = useShown();
   const { at, mode, decoder } = view;
-  const dir = view.dir ?? directionOf(row, "client");
+  const dir = view.dir ?? directionOf(row, view.side ?? "client");
   const start = Math.floor((at ?? 0) / WINDOW) * WINDOW;
   const { data, error, failureReason, isPlaceholderData, refetch } = useContent(row.stream_id_hex, {
     direction: dir,
@@ -127,7 +129,7 @@ function Bytes({
 }: {
   content: Content;
   place: Mark | null;
-  mode: ReturnType<typeof useView>["mode"];
+  mode: Mode;
   side: Side;
 }) {
   const { window, stretches, decoded } = content;

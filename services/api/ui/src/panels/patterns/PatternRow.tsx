@@ -2,13 +2,12 @@
 
 import type { Pattern } from "../../api/client";
 import { keys } from "../../api/keys";
-import { useTeamChange } from "../../api/useTeamChange";
 import { formatCount } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
 import { withTerm } from "../../view/filter";
 import { currentView, go } from "../../view/useView";
-import { DeleteButton } from "../DeleteButton";
 import { ShareBar } from "../ShareBar";
+import { TeamRow } from "../TeamTable";
 import { stateOf, termOf } from "./state";
 
 interface Props {
@@ -19,13 +18,22 @@ interface Props {
 
 export function PatternRow({ pattern, all, onEdit }: Props) {
   const { id, name, kind, value, color, direction, services, enabled, status } = pattern;
-  const change = useTeamChange(keys.patterns);
-  const path = `/api/patterns/${id}`;
   const shown = visibleLine(name);
   const show = () =>
     go({ q: withTerm(currentView().q, "pat", termOf(pattern, all)), panel: null }, { push: true });
   return (
-    <tr data-row tabIndex={-1} data-off={!enabled}>
+    <TeamRow
+      path={`/api/patterns/${id}`}
+      list={keys.patterns}
+      what={`pattern ${shown}`}
+      enabled={enabled}
+      does={`look for ${shown}`}
+      onEdit={onEdit}
+      deletion={{
+        done: `deleted ${shown}`,
+        ...(status.matches > 0 ? { asks: `with ${formatCount(status.matches)} matches?` } : {}),
+      }}
+    >
       <td className="long" title={shown}>
         <span className="swatch" style={{ background: color }} aria-hidden="true" />{" "}
         <bdi>{shown}</bdi>
@@ -47,26 +55,7 @@ export function PatternRow({ pattern, all, onEdit }: Props) {
           <span className="spoken-only"> matches of {shown}: show their streams</span>
         </button>
       </td>
-      <td className="actions">
-        <label className="panel-check">
-          <input
-            type="checkbox"
-            checked={enabled}
-            aria-label={`look for ${shown}`}
-            onChange={() => change.mutate({ method: "PATCH", path, json: { enabled: !enabled } })}
-          />
-          on
-        </label>{" "}
-        <button type="button" data-main onClick={onEdit} aria-label={`edit ${shown}`}>
-          edit
-        </button>
-        <DeleteButton
-          what={`pattern ${shown}`}
-          asks={status.matches > 0 ? `with ${formatCount(status.matches)} matches?` : "really?"}
-          onDelete={() => change.mutate({ method: "DELETE", path, done: `deleted ${shown}` })}
-        />
-      </td>
-    </tr>
+    </TeamRow>
   );
 }
 

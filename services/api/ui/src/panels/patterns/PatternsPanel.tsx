@@ -5,10 +5,8 @@ import { useQuery } from "@tanstack/react-query";
 import type { Pattern } from "../../api/client";
 import { patternsQuery } from "../../api/queries";
 import { formatCount } from "../../format/numbers";
-import { visibleLine } from "../../format/visible";
-import { sentenceOf } from "../../notices/NoticeProvider";
 import { useEditing } from "../useEditing";
-import { Table } from "../Table";
+import { TeamTable } from "../TeamTable";
 import { PatternForm } from "./PatternForm";
 import { PatternRow } from "./PatternRow";
 
@@ -23,6 +21,10 @@ const COLUMNS = [
   "state",
   { number: "matches" },
 ];
+
+const NOTHING =
+  "Nothing is looked for yet. A pattern finds text, a regular expression or bytes in all that is " +
+  "retained, and in all that comes.";
 
 export function PatternsPanel() {
   const { data, error } = useQuery({ ...patternsQuery(), refetchInterval: POLL_MS });
@@ -49,24 +51,16 @@ export function PatternsPanel() {
           onDone={stop}
         />
       )}
-      {error && <p className="fault">{visibleLine(sentenceOf(error))}</p>}
-      {data && patterns.length === 0 ? (
-        <p className="empty">
-          Nothing is looked for yet. A pattern finds text, a regular expression or bytes in all that
-          is retained, and in all that comes.
-        </p>
-      ) : (
-        <Table columns={COLUMNS}>
-          {patterns.map((pattern) => (
-            <PatternRow
-              key={pattern.id}
-              pattern={pattern}
-              all={patterns}
-              onEdit={() => edit(pattern)}
-            />
-          ))}
-        </Table>
-      )}
+      <TeamTable columns={COLUMNS} error={error} empty={data && patterns.length === 0 && NOTHING}>
+        {patterns.map((pattern) => (
+          <PatternRow
+            key={pattern.id}
+            pattern={pattern}
+            all={patterns}
+            onEdit={() => edit(pattern)}
+          />
+        ))}
+      </TeamTable>
     </>
   );
 }

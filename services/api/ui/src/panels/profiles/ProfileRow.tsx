@@ -2,15 +2,16 @@
 
 import type { Pattern } from "../../api/client";
 import { keys } from "../../api/keys";
-import { useTeamChange } from "../../api/useTeamChange";
 import { visibleLine } from "../../format/visible";
 import { withTerm } from "../../view/filter";
 import { currentView, go } from "../../view/useView";
-import { DeleteButton } from "../DeleteButton";
+import { TeamRow } from "../TeamTable";
 import type { Profile } from "../../api/queries";
 
 const BUILT_IN = new Set(["http", "https", "tls", "dns", "websocket", "binary", "matched"]);
 const SOURCES = { built_in: "built in", file: "file", api: "here" };
+
+const RESET = { label: "reset", asks: "as it was?" };
 
 interface Props {
   profile: Profile;
@@ -20,14 +21,21 @@ interface Props {
 
 export function ProfileRow({ profile, patterns, onEdit }: Props) {
   const { id, enabled, source } = profile;
-  const change = useTeamChange(keys.profiles);
-  const path = `/api/profiles/${id}`;
   const name = visibleLine(profile.name || id);
   const overridden = source === "api" && BUILT_IN.has(id);
   const show = () =>
     go({ q: withTerm(currentView().q, "profile", id), panel: null }, { push: true });
   return (
-    <tr data-row tabIndex={-1} data-off={!enabled}>
+    <TeamRow
+      path={`/api/profiles/${id}`}
+      list={keys.profiles}
+      what={`profile ${name}`}
+      enabled={enabled}
+      does={`use ${name}`}
+      onShow={show}
+      onEdit={onEdit}
+      deletion={source === "api" ? (overridden ? RESET : {}) : null}
+    >
       <td className="number">{profile.priority}</td>
       <td className="long" title={visibleLine(profile.description)}>
         <bdi>{name}</bdi> <span className="muted">{id}</span>
@@ -37,32 +45,7 @@ export function ProfileRow({ profile, patterns, onEdit }: Props) {
         <bdi>{visibleLine(streamsOf(profile, patterns))}</bdi>
       </td>
       <td className="long">{looksOf(profile)}</td>
-      <td className="actions">
-        <label className="panel-check">
-          <input
-            type="checkbox"
-            checked={enabled}
-            aria-label={`use ${name}`}
-            onChange={() => change.mutate({ method: "PATCH", path, json: { enabled: !enabled } })}
-          />
-          on
-        </label>{" "}
-        <button type="button" onClick={show} aria-label={`list the streams of ${name}`}>
-          list
-        </button>
-        <button type="button" data-main onClick={onEdit} aria-label={`edit ${name}`}>
-          edit
-        </button>
-        {source === "api" && (
-          <DeleteButton
-            what={`profile ${name}`}
-            label={overridden ? "reset" : "delete"}
-            asks={overridden ? "as it was?" : "really?"}
-            onDelete={() => change.mutate({ method: "DELETE", path })}
-          />
-        )}
-      </td>
-    </tr>
+    </TeamRow>
   );
 }
 

@@ -3,10 +3,8 @@
 import { useQuery } from "@tanstack/react-query";
 
 import { patternsQuery, profilesQuery, type Profile } from "../../api/queries";
-import { visibleLine } from "../../format/visible";
-import { sentenceOf } from "../../notices/NoticeProvider";
 import { useEditing } from "../useEditing";
-import { Table } from "../Table";
+import { TeamTable } from "../TeamTable";
 import { ProfileForm } from "./ProfileForm";
 import { ProfileRow } from "./ProfileRow";
 
@@ -38,8 +36,7 @@ export function ProfilesPanel() {
           onDone={stop}
         />
       )}
-      {error && <p className="fault">{visibleLine(sentenceOf(error))}</p>}
-      <Table columns={COLUMNS}>
+      <TeamTable columns={COLUMNS} error={error}>
         {profiles.map((profile) => (
           <ProfileRow
             key={profile.id}
@@ -48,7 +45,7 @@ export function ProfilesPanel() {
             onEdit={() => edit(profile)}
           />
         ))}
-      </Table>
+      </TeamTable>
     </>
   );
 }

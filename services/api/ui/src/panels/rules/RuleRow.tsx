@@ -10,47 +10,33 @@ import {
   type StreamPage,
 } from "../../api/client";
 import { keys } from "../../api/keys";
-import { useTeamChange } from "../../api/useTeamChange";
 import { formatCount } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
-import { DeleteButton } from "../DeleteButton";
+import { TeamRow } from "../TeamTable";
 import { describe, KIND_NAMES, type Hiding } from "../fields/HidingField";
 
 const COUNT_MS = 5000; // 256 rules are counted again no more often than this
 
 export function RuleRow(props: { rule: Schemas["HideRule"]; patterns: readonly Pattern[] }) {
   const { rule, patterns } = props;
-  const change = useTeamChange(keys.rules);
   const count = useCount(rule);
-  const path = `/api/hide-rules/${rule.id}`;
   const text = visibleLine(describe(rule, patterns));
   return (
-    <tr data-row tabIndex={-1} data-off={!rule.enabled}>
+    <TeamRow
+      path={`/api/hide-rules/${rule.id}`}
+      list={keys.rules}
+      what={`the rule ${text}`}
+      enabled={rule.enabled}
+      does={`hide ${text}`}
+      deletion={{ done: `${text} is shown again` }}
+    >
       <td className="number">{rule.id}</td>
       <td>{KIND_NAMES[rule.kind]}</td>
       <td className="long">
         <bdi>{text.slice(KIND_NAMES[rule.kind].length + 1)}</bdi>
       </td>
       <td className="number">{count === undefined ? "" : formatCount(count)}</td>
-      <td className="actions">
-        <label className="panel-check">
-          <input
-            type="checkbox"
-            data-main
-            checked={rule.enabled}
-            aria-label={`hide ${text}`}
-            onChange={() =>
-              change.mutate({ method: "PATCH", path, json: { enabled: !rule.enabled } })
-            }
-          />
-          on
-        </label>{" "}
-        <DeleteButton
-          what={`the rule ${text}`}
-          onDelete={() => change.mutate({ method: "DELETE", path, done: `${text} is shown again` })}
-        />
-      </td>
-    </tr>
+    </TeamRow>
   );
 }
 

@@ -13,10 +13,14 @@ import { sentenceOf } from "../../notices/NoticeProvider";
 import { withTerm } from "../../view/filter";
 import { currentView, go } from "../../view/useView";
 import { HidingField, type Hiding } from "../fields/HidingField";
-import { Table } from "../Table";
+import { TeamTable } from "../TeamTable";
 import { RuleRow } from "./RuleRow";
 
 const COLUMNS = [{ number: "rule" }, "hides by", "value", { number: "streams of it" }];
+
+const NOTHING =
+  "No rules. A rule leaves streams out of the list, such as those of the checker; they are " +
+  "analysed and kept all the same.";
 
 export function RulesPanel() {
   const { data, error } = useQuery(hideRulesQuery());
@@ -26,19 +30,11 @@ export function RulesPanel() {
     <>
       <HiddenLine />
       <NewRule />
-      {error && <p className="fault">{visibleLine(sentenceOf(error))}</p>}
-      {data && rules.length === 0 ? (
-        <p className="empty">
-          No rules. A rule leaves streams out of the list, such as those of the checker; they are
-          analysed and kept all the same.
-        </p>
-      ) : (
-        <Table columns={COLUMNS}>
-          {rules.map((rule) => (
-            <RuleRow key={rule.id} rule={rule} patterns={patterns} />
-          ))}
-        </Table>
-      )}
+      <TeamTable columns={COLUMNS} error={error} empty={data && rules.length === 0 && NOTHING}>
+        {rules.map((rule) => (
+          <RuleRow key={rule.id} rule={rule} patterns={patterns} />
+        ))}
+      </TeamTable>
     </>
   );
 }

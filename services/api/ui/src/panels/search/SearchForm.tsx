@@ -5,7 +5,7 @@ import { useId, useState, type SubmitEvent } from "react";
 import { visibleLine } from "../../format/visible";
 import type { Filter } from "../../view/filter";
 import type { Looked } from "../../view/find";
-import { useView } from "../../view/useView";
+import { useViewOf } from "../../view/useView";
 import { FaultLine } from "../fields/FaultLine";
 
 interface Props {
@@ -23,7 +23,7 @@ const NEW: Looked = { direction: "any", kind: "substring", value: "" };
 
 export function SearchForm(props: Props) {
   const { looked, filter, everywhere, onEverywhere, busy, error, onStart } = props;
-  const { q } = useView();
+  const q = useViewOf("q");
   const [draft, setDraft] = useState(looked ?? NEW);
   const [sent, setSent] = useState(draft);
   const faultId = useId();

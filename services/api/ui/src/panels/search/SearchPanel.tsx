@@ -6,7 +6,7 @@ import { useState } from "react";
 import { request, type Schemas } from "../../api/client";
 import { formatFind, parseFind, type Looked } from "../../view/find";
 import { useFilter } from "../../view/useFilter";
-import { go, useView } from "../../view/useView";
+import { go, useViewOf } from "../../view/useView";
 import { Hits } from "./Hits";
 import { Progress } from "./Progress";
 import "./search.css";
@@ -17,7 +17,7 @@ const LIMIT = 1000; // hits of one shard
 const LIMIT_MAX = 10_000;
 
 export function SearchPanel() {
-  const { search, find } = useView();
+  const [search, find] = [useViewOf("search"), useViewOf("find")];
   const { filter } = useFilter();
   const found = useFound(search);
   const [everywhere, setEverywhere] = useState(false);

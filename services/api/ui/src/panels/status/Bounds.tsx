@@ -1,7 +1,8 @@
 /** Queues and budgets: what is bounded, how full it is, and what happens at the bound. */
 
+import type { Health } from "../../api/client";
 import { formatBytes, formatCount, formatDuration } from "../../format/numbers";
-import { formatShare, shareOf, type HealthDocument } from "../../status/health";
+import { formatShare, hasRing, shareOf } from "../../status/health";
 import { ShareBar } from "../ShareBar";
 
 interface Bound {
@@ -13,7 +14,7 @@ interface Bound {
   means: string;
 }
 
-export function Bounds({ health }: { health: HealthDocument }) {
+export function Bounds({ health }: { health: Health }) {
   return (
     <section className="section">
       <h3>Queues and budgets</h3>
@@ -37,8 +38,18 @@ export function Bounds({ health }: { health: HealthDocument }) {
   );
 }
 
-function boundsOf({ queues, budgets, clients }: HealthDocument): Bound[] {
-  const bounds: Bound[] = [
+function ringBound(budgets: Health["budgets"]): Bound {
+  return {
+    name: "packet ring",
+    used: budgets["packet_ring_bytes"] ?? 0,
+    most: budgets["packet_ring_bytes_max"],
+    show: formatBytes,
+    means: "captured packets on disk; when full, the oldest go (--packet-ring-bytes)",
+  };
+}
+
+function boundsOf({ queues, budgets, clients }: Health): Bound[] {
+  return [
     {
       name: "content",
       used: budgets["content_bytes"] ?? 0,
@@ -47,6 +58,7 @@ function boundsOf({ queues, budgets, clients }: HealthDocument): Bound[] {
       means:
         "bytes of streams that are retained; when full, the oldest go (--max-stream-content-bytes)",
     },
+    ...(hasRing(budgets) ? [ringBound(budgets)] : []),
     {
       name: "streams",
       used: budgets["streams"] ?? 0,
@@ -82,14 +94,12 @@ function boundsOf({ queues, budgets, clients }: HealthDocument): Bound[] {
       show: (ms) => formatDuration(ms * 1000),
       means: "for full queues, since the start",
     },
-  ];
-  if (clients !== undefined)
-    bounds.push({
+    {
       name: "online",
       used: clients,
       most: undefined,
       show: formatCount,
       means: "people who look at this run now",
-    });
-  return bounds;
+    },
+  ];
 }

@@ -2,12 +2,12 @@
 
 import { formatCount } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
-import type { Ledger, LedgerFile } from "../../status/health";
+import type { Schemas } from "../../api/client";
 import { NameCell } from "../NameCell";
 import { ReadCell } from "../ReadCell";
 
-export function Files({ ledger: { files, older } }: { ledger: Ledger }) {
-  const { files: others, packets, damaged } = { files: 0, packets: 0, damaged: 0, ...older };
+export function Files({ ledger: { files, older } }: { ledger: Schemas["Ledger"] }) {
+  const { files: others, packets, damaged } = older;
   if (files.length === 0 && others === 0) return null;
   return (
     <section className="section">
@@ -43,7 +43,7 @@ export function Files({ ledger: { files, older } }: { ledger: Ledger }) {
   );
 }
 
-function FileRow({ file }: { file: LedgerFile }) {
+function FileRow({ file }: { file: Schemas["LedgerFile"] }) {
   const { name, source, state, reason, size, offset, packets, damaged } = file;
   const bad = state === "rejected" || (state === "gone" && offset < size);
   return (

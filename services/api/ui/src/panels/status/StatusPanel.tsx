@@ -2,14 +2,15 @@
 
 import { useQuery } from "@tanstack/react-query";
 
+import type { Health } from "../../api/client";
 import { useLive } from "../../api/LiveProvider";
 import { healthQuery } from "../../api/queries";
-import { formatCount, formatDateTime } from "../../format/numbers";
+import { formatCount } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
 import { sentenceOf } from "../../notices/NoticeProvider";
 import { formatAmount, formatSums, sumsOf } from "../../status/drops";
 import { readShare } from "../../status/figures";
-import { formatShare, troublesOf, type HealthDocument } from "../../status/health";
+import { formatShare, troublesOf } from "../../status/health";
 import { Bounds } from "./Bounds";
 import { Captures } from "./Captures";
 import { Drops } from "./Drops";
@@ -28,7 +29,7 @@ export function StatusPanel() {
       <Verdict health={health} connected={connected} />
       <Captures sources={health.sources} />
       <Sources sources={health.sources} />
-      {health.ledger && <Files ledger={health.ledger} />}
+      <Files ledger={health.ledger} />
       <Drops drops={health.drops} totals={health.totals} />
       <Shards shards={health.shards} />
       <Bounds health={health} />
@@ -37,7 +38,7 @@ export function StatusPanel() {
 }
 
 /** The answer to the question in the title. */
-function Verdict({ health, connected }: { health: HealthDocument; connected: boolean }) {
+function Verdict({ health, connected }: { health: Health; connected: boolean }) {
   const troubles = troublesOf(health);
   const lost = formatSums(sumsOf(health.drops, true));
   if (lost) troubles.push(`lost: ${lost}; the reasons are below`);
@@ -64,9 +65,7 @@ function Verdict({ health, connected }: { health: HealthDocument; connected: boo
   );
 }
 
-function completeness({ run_status, sources, complete_up_to_us }: HealthDocument): string {
-  if (complete_up_to_us !== undefined)
-    return `Complete up to ${formatDateTime(complete_up_to_us).slice(0, 19)} UTC of packet time.`;
+function completeness({ run_status, sources }: Health): string {
   const share = readShare(sources);
   switch (run_status) {
     case "waiting":
