@@ -1,6 +1,8 @@
 """A run over TCP with CURVE keys gives what a local one gives; who has no key gets nothing; a shard
 that comes in another's place is found at its new address."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +15,10 @@ from shared import curve
 from shared.settings import EVERY, Settings
 from shared.tcp_bus import TcpBus
 from shared.wire import open_socket
+from tests import builders as b
 from tests.cluster import Cluster
 from tests.e2e.run import COMMAND, Row, Served, events_of, free_port, total
-from tests.e2e.steady import accounted
+from tests.e2e.steady import PACKETS, PER_STREAM, STREAMS, accounted
 from tests.e2e.test_faults import Trickle
 from tests.e2e.test_streams import last_words
 from tests.waiting import eventually
@@ -26,10 +29,10 @@ SILENCE_MS = 1500
 
 
 class Site:
-    """A cluster of two shards that reads a pipe, and its API."""
+    """A cluster of two shards that reads a pipe, unless told another `pcap`, and its API."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        self.cluster = Cluster(folder)
+    def __init__(self, folder: Path, pcap: str | Path = "-", **settings: Any) -> None:
+        self.cluster, self.pcap = Cluster(folder), pcap
         self.settings = {"workers": 2, "max_flows": 5000} | settings
         port = free_port()
         start = self.cluster.start
@@ -42,7 +45,7 @@ class Site:
 
     def capture(self) -> "subprocess.Popen[bytes]":
         """It stays for uploads when its input has ended."""
-        more = {"pcap": "-", "upload_dir": self.cluster.folder / "up"}
+        more = {"pcap": self.pcap, "upload_dir": self.cluster.folder / "up"}
         return self.cluster.start("capture", stdin=subprocess.PIPE, **self.settings | more)
 
     def close(self) -> None:
@@ -240,5 +243,31 @@ def test_a_shard_that_is_lost_is_fed_again_from_the_packet_ring(tmp_path: Path) 
         rows = site.run.rows()
         assert len(rows) == 100
         assert all(content(site.run, row)["end_of_stream"] == 5 for row in rows)
+    finally:
+        site.close()
+
+
+def test_a_capture_that_is_killed_reads_on(restless: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    site = Site(
+        tmp_path, f"{tmp_path / 'fifo'},{restless}", batch_size=64, worker_queue_depth=128
+    )  # the file is read once the pipe has begun
+    try:
+        head = b.pcap_bytes([])
+        with (tmp_path / "fifo").open("wb", 0) as fifo:
+            fifo.write(head[:4])
+            site.run.wait_for(lambda health: health["run_status"] == "running")
+            held = site.cluster.processes["shard-a"]
+            held.send_signal(signal.SIGSTOP)  # so that capture waits in the middle of the file
+            fifo.write(head[4:])
+        site.run.wait_for(lambda health: 0 < health["totals"]["packets"] < PACKETS)
+        site.cluster.kill("capture")
+        site.run.process = site.capture()
+        held.send_signal(signal.SIGCONT)
+        health = site.run.wait_ended()
+        assert health["totals"]["packets"] == PACKETS
+        assert accounted(health) == total(health, "packets") == PACKETS
+        assert total(health, "packets_repeated") == total(health, "packets_lost") == 0
+        assert [row["packets"] for row in site.run.rows()] == [PER_STREAM] * STREAMS
     finally:
         site.close()
