@@ -17,6 +17,9 @@ from services.coordinator.team import Team
 from services.coordinator.view import Inventory
 from shared.columns import EVENT, EVENT_CHANGE, EVENT_CLOSE, EVENT_OPEN, EVENT_UPDATE
 from shared.schema import CaptureReport, EventsHeader, SchemaError, SourceReport
+from tests.conftest import ROOT
+
+REASONS = ROOT / "services/api/ui/src/status/drops.ts"
 
 
 class Collecting:
@@ -221,6 +224,14 @@ def test_a_silent_capture_and_a_failing_sink_degrade() -> None:
     assert run.health.troubles(5.0) == [
         "capture is not heard any more and has not ended", "disk is full",
     ]  # fmt: skip
+
+
+def test_the_page_has_a_sentence_for_each_reason() -> None:
+    run = Run()
+    kinds = ("kernel", "interface", "ours", "refeed")
+    run.capture("report", "reading", packet_ring_left_out=0, **{f"dropped_{of}": 0 for of in kinds})
+    there = set(re.findall(r"^  (\w+): \[", REASONS.read_text(), re.MULTILINE))
+    assert set(run.health.report(0.0)["drops"]) - there == set()
 
 
 def test_totals_and_drops_have_names_and_reasons() -> None:

@@ -37,12 +37,19 @@ const REASONS: Record<string, readonly [Unit, boolean, string]> = {
   previews_malformed: ["events", LOST, "first bytes that were damaged: a fault of flowmate's own"],
   match_counts_over_limit: ["streams", LOST, "matches found, and no room to count them by pattern"],
   match_counts_after_eviction: ["streams", ASIDE, "matches in streams that had left the inventory"],
+  packets_lost: ["packets", LOST, "went with a shard that ended early"],
+  packets_repeated: ["packets", ASIDE, "counted as gone with a shard, and analysed after all"],
   event_messages_lost: ["messages", LOST, "of shards that did not reach the coordinator"],
   messages_malformed: ["messages", LOST, "between services that could not be understood"],
-  output_lines: ["lines", LOST, "of the output could not be written"],
+  output_lines: ["lines", LOST, "of streams that could not be written to the output"],
+  output_lines_in_restart: ["lines", LOST, "of streams, on their way when the coordinator ended"],
+  output_records: ["lines", LOST, "of health and sources that could not be written to the output"],
   dropped_kernel: ["packets", LOST, "the kernel had no room for them: flowmate was too slow"],
   dropped_interface: ["packets", LOST, "the network card or its driver dropped them"],
   dropped_ours: ["packets", LOST, "the system still held them when the end was wanted"],
+  dropped_not_sent: ["packets", LOST, "captured, and gone with capture before a shard had them"],
+  dropped_refeed: ["packets", LOST, "came while a shard was fed again, and the packet ring was full"],
+  packet_ring_left_out: ["packets", ASIDE, "analysed, but not kept: the packet ring had no room"],
 };
 
 /** Of a reason that a newer server may know. */
