@@ -48,7 +48,11 @@ const REASONS: Record<string, readonly [Unit, boolean, string]> = {
   dropped_interface: ["packets", LOST, "the network card or its driver dropped them"],
   dropped_ours: ["packets", LOST, "the system still held them when the end was wanted"],
   dropped_not_sent: ["packets", LOST, "captured, and gone with capture before a shard had them"],
-  dropped_refeed: ["packets", LOST, "came while a shard was fed again, and the packet ring was full"],
+  dropped_refeed: [
+    "packets",
+    LOST,
+    "came while a shard was fed again, and the packet ring was full",
+  ],
   packet_ring_left_out: ["packets", ASIDE, "analysed, but not kept: the packet ring had no room"],
 };
 
