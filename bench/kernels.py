@@ -28,10 +28,10 @@ import services.coordinator.kernels.previews as preview_kernels
 import services.shard.analyze as analyze_module
 import services.shard.worker as worker_module
 from bench.twins import PAIRS, Sample
-from services.capture.__main__ import SLOT_BYTES
 from services.capture.capture_file import open_captures
 from services.capture.fragments import Reassembler, reassemble
 from services.capture.kernels.route import gather
+from services.capture.meeting import SLOT_BYTES
 from services.coordinator.kernels.jsonl_lines import format_events
 from services.coordinator.kernels.message_lines import format_messages
 from services.coordinator.sinks.lines import BUFFER_BYTES, LINES_AT_ONCE

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.capture.__main__ import SLOT_BYTES
 from services.capture.capture_file import open_captures
 from services.capture.fragments import Reassembler, reassemble
 from services.capture.kernels.route import gather
+from services.capture.meeting import SLOT_BYTES
 from services.shard.patterns.reports import reports
 from services.shard.patterns.scanner import load_hyperscan
 from services.shard.tables import Tables

@@ -6,46 +6,38 @@ import time
 import uuid
 from contextlib import nullcontext
 from functools import partial
-
-import zmq
+from typing import Literal
 
 from services.capture.bpf import CaptureFilter
 from services.capture.capture_file import open_captures
 from services.capture.clock import Clock
 from services.capture.dump import Dump
 from services.capture.ledger import Ledger
+from services.capture.meeting import Meeting
 from services.capture.numbers import Numbering, split
 from services.capture.packet_ring.ring import open_ring
 from services.capture.pump import Pump
 from services.capture.reading import LOOK_S, Reading
 from services.capture.recall import recall
 from services.capture.refeeding import Refeeding
-from services.capture.resume import UPLOAD, Resumption, ask_shard, remove_lanes
+from services.capture.reporting import Reports, describe
+from services.capture.resume import UPLOAD, Resumption
 from services.capture.router import Router, StoppedError
-from services.capture.source import Batch, PacketSource, SourceState
+from services.capture.source import Batch, PacketSource
 from services.capture.sources import open_sources
 from services.capture.uploads import Uploads
 from services.capture.whereabouts import Whereabouts
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
-from shared.lanes import LaneSender
 from shared.metrics import Stats, resident_bytes, serve
-from shared.schema import CaptureReport, Problem, SourceReport
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.sources import NOTHING_TO_READ, has_input
 from shared.tcp_bus import bus_of
-from shared.unanswered import Unanswered
 from shared.uploads import takes_uploads
-from shared.wire import open_socket
 
-REPORT_S = 0.2
-# payload of a batch; the longest payload that is not cut. A batch costs each service as much Python
-# however long it is: 1.57 GB of bulk took 5.2 s of CPU in batches of 1 MiB and takes 4.4 so
-SLOT_BYTES = 2 << 20
 FLUSH_BATCHES = 64  # a lane that fills slowly is sent after this many batches of a file
 FLUSH_S = 0.005  # what came from a source that may never end is sent after so long
 TICK_S = 0.2  # between two words to the shards that time passes
-TOPOLOGY_MS = 100
 SETTLE_S, WAIT_MS = 4.0, 100  # after a signal, for the last batches to be taken
 UPLOADS_REPORTED = 256  # of those that were read the newest are reported
 ENDED = ("completed", "failed")
@@ -60,13 +52,10 @@ class Capture:
         self.context = new_context()
         self.bus = bus_of(settings, "capture")
         self.instance = uuid.uuid4().hex[:16]
-        self.seq = 0
-        self.told = True  # the last report was taken
         self.lag_ms = 0  # how old live packets were when they were read, at most since then
         self.filtered = 0
         self.taken = 0  # packets that passed the filter, counted before or not
         self.resumption = Resumption([], [])
-        self.reported = 0.0
         self.settle_until = float("inf")
         self.ledger = Ledger()
         self.sources = open_sources(settings, self.ledger)
@@ -75,10 +64,10 @@ class Capture:
         self.clock = Clock()
         self._flush_at = math.inf  # monotonic seconds
         self._tick_at = 0.0
-        self.ended = False  # the shards were told so
+        self.ended = False  # the shards are told so
+        self.end_told = False  # and the coordinator was
         self.filter = CaptureFilter(settings.capture_filter) if settings.capture_filter else None
-        self.reports = open_socket(self.context, zmq.PUSH, 16)
-        self.bus.connect(self.reports, self.bus.reports)
+        self.reports = Reports(self.context, self.bus, self.instance, self.log)
         self.router = Router([], self._is_stopped)
         self.whereabouts = Whereabouts(self.context, self.bus)
         self.ring = open_ring(settings)
@@ -91,7 +80,7 @@ class Capture:
         """Until the sources have ended, or SIGTERM; either way the shards are told the end. With
         an API it stays for captures that are uploaded: the run goes on with each, and ends again.
         """
-        if not self._ask_what_was() or not self._meet_shards():
+        if not self._meet():
             return EXIT_OK
         own = list(self.sources)
         seen = self.router.seen if self.resumption.is_another else None
@@ -124,7 +113,7 @@ class Capture:
                     self._keep_time()
                 elif turn % FLUSH_BATCHES == 0:
                     self.router.flush()
-                if reading.has_news() or time.monotonic() - self.reported > REPORT_S:
+                if reading.has_news() or self.reports.are_due():
                     self._report("report")
                 if self.stop.requested or not self._room():
                     break
@@ -138,7 +127,7 @@ class Capture:
 
     def _wake(self) -> float:
         """Until when nothing is to be done if no packet comes."""
-        return min(self._flush_at, self._tick_at, self.reported + REPORT_S)
+        return min(self._flush_at, self._tick_at, self.reports.due)
 
     def _keep_time(self) -> None:
         """Send what came FLUSH_S ago, and let streams fall idle while nothing comes."""
@@ -184,14 +173,14 @@ class Capture:
         try:
             if fed := self.refeeding.finish():
                 self.refeeding.say_end_again(fed if self.ended else set())
-                self._report("end" if self.ended else "report")
+                self._report("end" if self.ended else "report", wait=self.ended)
         except StoppedError:
             self.log.warning("stopped while a shard was fed again")
 
     def _go_on(self) -> None:
         """Have the coordinator know that the end was not the last one, before packets come."""
         self.router.should_stop = self._is_stopped
-        self.ended = False
+        self.ended = self.end_told = False
         deadline = time.monotonic() + SETTLE_S
         while not self.stop.requested and time.monotonic() < deadline:
             self._report("report")
@@ -243,69 +232,19 @@ class Capture:
         self.pump.take(batch)
 
     # --------------------------------------------------------------------------- others
-    def _ask_what_was(self) -> bool:
-        """What a capture before this one reported. False when told to stop before."""
-        unanswered = Unanswered(self.log, self.bus.requests)
-        while not self.stop.requested:
-            try:
-                reply, _ = self.bus.ask(
-                    self.context, self.bus.requests, "health", None, TOPOLOGY_MS
-                )
-            except TimeoutError:
-                unanswered.again()
-                continue
-            self.resumption = Resumption(self.sources, reply.result["sources"])
-            return True
-        return False
-
-    def _meet_shards(self) -> bool:
-        """Connect to all shards once they are there. False when told to stop before."""
-        while not self.stop.requested:
-            self._report("report")
-            try:
-                reply, _ = self.bus.ask(
-                    self.context, self.bus.requests, "topology", None, TOPOLOGY_MS
-                )
-            except TimeoutError:
-                continue
-            shards = reply.result.get("shards", [])
-            known = self.bus.learn(shards)
-            ready = sorted(known & {int(shard["index"]) for shard in shards if shard["ready"]})
-            if len(ready) >= int(reply.result["expected"]) and self._connect(ready):
-                return True
-            self.stop.wait(0.02)
-        return False
-
-    def _connect(self, shards: list[int]) -> bool:
-        """Make a lane to each shard. False when one did not say how far it is."""
-        depth = max(2, self.settings.worker_queue_depth // self.settings.batch_size)
-        lanes: list[LaneSender] = []
-        seen: list[dict[str, int]] = []
-        for shard in shards:
-            standing = ask_shard(self.context, self.bus, shard, self.instance)
-            if standing is None:
-                for lane in lanes:
-                    lane.close()
-                return False
-            remove_lanes(self.bus, shard)
-            seen.append(standing.seen)
-            lanes.append(
-                LaneSender(
-                    self.context,
-                    self.bus,
-                    shard,
-                    rows=self.settings.batch_size,
-                    payload=SLOT_BYTES,
-                    depth=depth,
-                    inline=self.bus.inline or self.settings.transport == "inline",
-                    capture=self.instance,
-                    rows_before=standing.rows,
-                    ring=self.ring is not None,
-                )
-            )
+    def _meet(self) -> bool:
+        """Learn what was, and have a lane to each shard. False when told to stop before."""
+        met = Meeting(self.settings, self.context, self.bus, self.stop, self.log)
+        if (reported := met.what_was()) is None:
+            return False
+        self.resumption = Resumption(self.sources, reported)
+        found = met.shards(self.instance, self.ring is not None, lambda: self._report("report"))
+        if found is None:
+            return False
+        lanes, seen = found
         self.router = Router(lanes, self._is_stopped, seen)
         self.pump.sink = self.refeeding.router = self.router
-        self.whereabouts.follow(lanes)
+        self.whereabouts.follow(self.router.lanes)
         return True
 
     def _end(self) -> None:
@@ -319,13 +258,14 @@ class Capture:
             self.log.warning("a shard takes nothing any more; it was not told the end")
         if self.ring is not None:
             self.ring.flush()
-        self._report("end")
+        self._report("end", wait=True)
+        self.end_told = True
         self._settle()
         try:
             while fed := self.refeeding.finish():  # a shard that stood back took no end
                 for shard in fed:
                     self.router.say_to(shard, "end")
-                self._report("end")
+                self._report("end", wait=True)
                 self._settle()
         except StoppedError:
             self.log.warning("stopped while a shard was fed again")
@@ -343,21 +283,25 @@ class Capture:
         self.whereabouts.close()
         if self.ring is not None:
             self.ring.close()
-        self.reports.close(linger=2000)
+        self.reports.close()
         self.context.destroy(linger=2000)
 
     def _is_stopped(self) -> bool:
-        """Asked while a shard is full: whoever waits for it says that it is alive."""
-        if time.monotonic() - self.reported > REPORT_S:
-            self._report("report")
-        self.whereabouts.look(self.router.lanes)
+        """Asked while a shard is full."""
+        self._wait_on()
         return self.stop.requested
+
+    def _wait_on(self) -> None:
+        """Whoever waits for a shard says that it is alive, and sees where the shard is."""
+        if self.reports.are_due():
+            self._report("end" if self.end_told else "report")
+        self.whereabouts.look(self.router.lanes)
 
     def _is_out_of_patience(self) -> bool:
         """Whether a signal asked for the end and SETTLE_S have gone: a shard may be gone too."""
         if self.stop.requested:
             self.settle_until = min(self.settle_until, time.monotonic() + SETTLE_S)
-        self.whereabouts.look(self.router.lanes)
+        self._wait_on()
         return time.monotonic() > self.settle_until
 
     def stats(self) -> dict[str, int]:
@@ -387,56 +331,22 @@ class Capture:
             return {}
         return {"open_rows": self.router.open_rows + self.refeeding.open_rows}
 
-    def _report(self, kind: str) -> None:
-        self.reported = time.monotonic()
+    def _report(self, kind: Literal["report", "end"], wait: bool = False) -> None:
+        """wait: until it is taken."""
         for source in self.sources:
             if source.state.kind == UPLOAD:
                 self.ledger.note_upload(source.state, time.time_ns() // 1000)
-        files, forgotten = self.ledger.pending(everything=kind == "end")
-        report = CaptureReport(
-            kind=kind,  # type: ignore[arg-type]
-            seq=self.seq,
-            instance=self.instance,
-            sources=[
-                describe(source.state, self.resumption.counted(source)) for source in self.sources
-            ],
-            files=files,
-            forgotten=forgotten,
+        if self.reports.send(
+            kind,
+            [describe(each.state, self.resumption.counted(each)) for each in self.sources],
+            self.ledger,
+            wait,
             stats=self.stats(),
             sent=[lane.rows_sent for lane in self.router.lanes],
             now_ns=self.router.now_ns,
             troubles=[self.ring.trouble] if self.ring is not None and self.ring.trouble else [],
-        )
-        try:
-            self.reports.send(report.pack(), 0 if kind == "end" else zmq.NOBLOCK)
-            self.seq += 1
-            self.ledger.sent(files, forgotten)
-            self.told, self.lag_ms = True, 0
-        except zmq.Again:  # totals: the next report says all of it again
-            if self.told:
-                self.log.warning("%s takes no reports; trying again", self.bus.reports)
-            self.told = False
-
-
-def describe(state: SourceState, counted: int) -> SourceReport:
-    """A source's state as the coordinator is told of it. counted: packets by earlier captures."""
-    return SourceReport(
-        name=state.name,
-        kind=state.kind,
-        status=state.status,
-        packets=state.packets,
-        counted=max(counted, state.packets),
-        bytes=state.bytes,
-        position=state.position,
-        size=state.size,
-        damaged=state.damaged,
-        trouble=state.trouble,
-        dropped_kernel=state.dropped_kernel,
-        dropped_interface=state.dropped_interface,
-        dropped_ours=state.dropped_ours,
-        last_drop_us=state.last_drop_us,
-        problems=[Problem(offset=p.offset, reason=p.reason) for p in state.problems],
-    )
+        ):
+            self.lag_ms = 0
 
 
 def main(settings: Settings, stop: Stop) -> int:

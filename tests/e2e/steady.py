@@ -10,6 +10,7 @@ from tests.e2e.traffic import START_NS, STEP_NS
 STREAMS, PER_STREAM = 300, 40
 PACKETS = STREAMS * PER_STREAM
 SMALL = {"FLOWMATE_BATCH_SIZE": "64", "FLOWMATE_WORKER_QUEUE_DEPTH": "128"}  # to be held up soon
+SINGLY = {"FLOWMATE_BATCH_SIZE": "1", "FLOWMATE_WORKER_QUEUE_DEPTH": "2"}  # so all takes seconds
 ON_THE_WAY = int(SMALL["FLOWMATE_WORKER_QUEUE_DEPTH"])  # packets that fit before a shard then
 
 

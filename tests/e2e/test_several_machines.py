@@ -250,7 +250,7 @@ def test_a_shard_that_is_lost_is_fed_again_from_the_packet_ring(tmp_path: Path) 
 def test_a_capture_that_is_killed_reads_on(restless: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     site = Site(
-        tmp_path, f"{tmp_path / 'fifo'},{restless}", batch_size=64, worker_queue_depth=128
+        tmp_path, f"{tmp_path / 'fifo'},{restless}", batch_size=1, worker_queue_depth=2
     )  # the file is read once the pipe has begun
     try:
         head = b.pcap_bytes([])

@@ -1,6 +1,5 @@
 """What the endurance run says of growth."""
 
-import os
 import subprocess
 import sys
 import time
@@ -31,19 +30,18 @@ def test_a_row_is_about_the_second_half() -> None:
 
 
 def test_processes_below_are_seen_with_what_they_have_open() -> None:
-    hold = (
-        "import sys; files = [open('/dev/null') for _ in range(20)]; print(1, flush=True); input()"
-    )
+    hold = "files = [open('/dev/null') for _ in range(20)]; print(1, flush=True); input()"
+    above = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold!r}])"
     with subprocess.Popen(
-        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", above], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        growth = Growth(os.getpid(), 0.01)
+        growth = Growth(child.pid, 0.01)
         growth.start()
         time.sleep(0.1)
         found = growth.end()
-        child.kill()
+        child.communicate(b"\n")
     assert len(found) == 2, [each.name for each in found]
     assert min(each.descriptors[-1] for each in found) >= 3
     assert max(each.descriptors[-1] for each in found) >= 20
