@@ -42,6 +42,7 @@ class Trouble:
         self.rng, self.run, self.killable, self.disk = rng, run, killable, disk
         self.done: list[str] = []
         self.double_fault = False  # what a shard told went down with it and the coordinator
+        self.lost_rows = False  # a coordinator was killed after a shard, whose rows it alone had
         self._kills = {service: deque[float]() for service in killable}
 
     def next(self) -> None:
@@ -65,6 +66,7 @@ class Trouble:
         if not pid or len(kills) >= KILLS_A_MINUTE:
             return f"spared {service}"
         kills.append(now)
+        self.lost_rows |= service == "coordinator" and "killed shard" in self.done
         self.double_fault |= self._is_double_fault(service, now)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
