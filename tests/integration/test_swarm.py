@@ -181,9 +181,11 @@ def content(swarm: Swarm, row: dict[str, Any]) -> str:
 
 
 def test_what_passes_on_the_machine_is_seen(swarm: Swarm) -> None:
-    assert swarm.replicas() == {name: f"{count}/{count}" for name, count in SERVICES.items()}
+    wanted = {name: f"{count}/{count}" for name, count in SERVICES.items()}
+    eventually(lambda: swarm.replicas() == wanted)  # its manager hears of it after the engine
+    eventually(lambda: swarm.get("/api/health")["status"] == "ok")
     health = swarm.get("/api/health")
-    assert (health["status"], health["run_status"]) == ("ok", "running")
+    assert health["run_status"] == "running"
     assert [shard["state"] for shard in health["shards"]] == ["ready", "ready"]
     row = talk(swarm, b"hello, swarm")
     assert "hello, swarm" in content(swarm, row)
