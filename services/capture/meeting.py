@@ -32,13 +32,8 @@ class Meeting:
         stop: Stop,
         log: logging.Logger,
     ) -> None:
-        self.settings, self.context, self.bus, self.stop, self.log = (
-            settings,
-            context,
-            bus,
-            stop,
-            log,
-        )
+        self.settings, self.context, self.bus = settings, context, bus
+        self.stop, self.log = stop, log
 
     def what_was(self) -> list[dict[str, Any]] | None:
         """Sources that a capture before this one reported. None when told to stop before."""

@@ -66,10 +66,12 @@ class Pump:
         counts, packets, octets = self.counts.copy(), self.packets, self.bytes
         fragments = replace(self.reassembler.counters)
         self._stats = self.stats()
-        yield
-        self.counts[:], self.packets, self.bytes = counts, packets, octets
-        self.reassembler.counters = fragments
-        self._stats = None
+        try:
+            yield
+        finally:
+            self.counts[:], self.packets, self.bytes = counts, packets, octets
+            self.reassembler.counters = fragments
+            self._stats = None
 
     def stats(self) -> dict[str, int]:
         """Totals by their metric names."""

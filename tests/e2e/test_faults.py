@@ -18,6 +18,7 @@ from tests.e2e.run import (
     LOOK_SECONDS,
     RUN_SECONDS,
     STOP_SECONDS,
+    Row,
     Served,
     environ,
     events_of,
@@ -114,6 +115,12 @@ class Trickle:
             time_ns = START_NS + self.sent * STEP_NS
             frame = b.udp4("10.1.0.1", 10_000 + self.sent, "10.1.0.2", 53, b"hello")
             self._send(b.pcap_bytes([(time_ns, frame)])[24:])
+
+    def end(self) -> Row:
+        """The pipe ends; the health of the run then."""
+        assert self.run.process.stdin is not None
+        self.run.process.stdin.close()
+        return self.run.wait_ended()
 
     def _send(self, octets: bytes) -> None:
         assert self.run.process.stdin is not None

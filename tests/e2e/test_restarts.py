@@ -61,13 +61,6 @@ def trickle(tmp_path: Path) -> Iterator[Trickle]:
         yield writer
 
 
-def close(trickle: Trickle) -> Row:
-    """The health of the run when the pipe has ended."""
-    assert trickle.run.process.stdin is not None
-    trickle.run.process.stdin.close()
-    return trickle.run.wait_ended()
-
-
 def test_a_shard_that_is_killed_comes_back_and_what_went_with_it_is_counted(
     trickle: Trickle, tmp_path: Path
 ) -> None:
@@ -85,7 +78,7 @@ def test_a_shard_that_is_killed_comes_back_and_what_went_with_it_is_counted(
     [name] = [each["service"] for each in health["services"] if each["restarts"]]
     assert life_of(health, name)["last_end"] == "killed by SIGKILL"
     trickle.send(50)
-    health = close(trickle)
+    health = trickle.end()
     assert health["status"] == "ok"
     assert health["totals"]["packets"] == 150
     assert accounted(health) == 150
@@ -109,7 +102,7 @@ def test_a_coordinator_that_is_killed_goes_on_with_the_same_file(
         run.wait_for(lambda health: life_of(health, "coordinator").get("restarts") == number)  # noqa: B023
         health = run.wait_for(lambda health: life_of(health, "coordinator")["last_end"])
         assert life_of(health, "coordinator")["last_end"] == "killed by SIGKILL"
-    health = close(trickle)
+    health = trickle.end()
     assert health["totals"]["packets"] == accounted(health) == 150
     assert {row["stream_id_hex"] for row in run.rows()} >= {state}
     assert all(row["directions"]["a_to_b"]["preview_text"] == "hello" for row in run.rows())
@@ -124,7 +117,7 @@ def test_a_coordinator_that_is_killed_goes_on_with_the_same_file(
 def test_a_coordinator_that_is_killed_after_the_end_knows_that_it_was_the_end(
     trickle: Trickle,
 ) -> None:
-    before = close(trickle)
+    before = trickle.end()
     killed(trickle.run, "coordinator")
     health = trickle.run.wait_for(
         lambda health: (
@@ -141,7 +134,7 @@ def test_an_api_that_is_killed_comes_back_at_the_same_address(trickle: Trickle) 
     health = run.wait_for(lambda health: life_of(health, "api").get("restarts"))
     assert life_of(health, "api")["state"] == "up"
     trickle.send(1)
-    assert close(trickle)["totals"]["streams"] == 51
+    assert trickle.end()["totals"]["streams"] == 51
 
 
 def test_a_pipe_cannot_be_read_on_and_that_is_said(trickle: Trickle) -> None:

@@ -197,9 +197,7 @@ def test_a_shard_in_anothers_place_is_found_at_its_address(tmp_path: Path) -> No
         for row in site.run.rows():
             if row["stream_id_hex"] not in before:
                 assert content(site.run, row)["end_of_stream"] == 5
-        assert site.run.process.stdin is not None
-        site.run.process.stdin.close()
-        health = site.run.wait_ended()
+        health = trickle.end()
         assert health["totals"]["packets"] == accounted(health) == 100
         assert health["status"] == "ok"
     finally:
@@ -217,9 +215,7 @@ def test_packets_on_their_way_to_a_shard_that_is_lost_are_counted(tmp_path: Path
         site.run.wait_for(lambda health: health["queues"]["shard_rows"] > 0)
         site.replace("shard-b")
         trickle.send(50)
-        assert site.run.process.stdin is not None
-        site.run.process.stdin.close()
-        health = site.run.wait_ended()
+        health = trickle.end()
         assert health["totals"]["packets"] == accounted(health) == 600
         assert 0 < total(health, "packets_lost") <= 250, "what the lane held, and no more"
     finally:
@@ -234,9 +230,7 @@ def test_a_shard_that_is_lost_is_fed_again_from_the_packet_ring(tmp_path: Path) 
         site.run.wait_for(lambda health: total(health, "packets") == 50)
         site.replace("shard-a")
         trickle.send(50)
-        assert site.run.process.stdin is not None
-        site.run.process.stdin.close()
-        health = site.run.wait_ended()
+        health = trickle.end()
         assert health["totals"]["packets"] == accounted(health) == 100
         assert health["totals"]["refed_packets"] > 0
         assert health["totals"]["not_refed_packets"] == 0

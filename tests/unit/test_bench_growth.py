@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
 from bench.growth import Grown, Growth, slope_of
+from tests.waiting import eventually
 
 
 def test_a_slope_and_its_error_are_those_of_the_line() -> None:
@@ -39,7 +39,7 @@ def test_processes_below_are_seen_with_what_they_have_open() -> None:
         child.stdout.readline()
         growth = Growth(child.pid, 0.01)
         growth.start()
-        time.sleep(0.1)
+        eventually(lambda: len(growth.all()) == 2)
         found = growth.end()
         child.communicate(b"\n")
     assert len(found) == 2, [each.name for each in found]

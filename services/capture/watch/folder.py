@@ -272,7 +272,9 @@ class WatchedFolder:
                 self._set(entry, "waiting", f"waits for {peeked.wants or 'its first packet'}")
             else:
                 entry.time_ns = peeked.first_ns
-                heapq.heappush(self._ready, turn_of(self._name(entry, peeked.id)))
+                named = self._name(entry, peeked.id)
+                if named.has_more:
+                    heapq.heappush(self._ready, turn_of(named))
 
     def _name(self, entry: Entry, key: str) -> Entry:
         """Give it the id that it has for everybody, by which shards may have seen it. Returns what

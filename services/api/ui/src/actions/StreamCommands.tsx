@@ -10,7 +10,7 @@ import { usePatterns } from "../inspector/matches/useMatches";
 import type { Picked } from "../inspector/octets/columns";
 import { currentSelection, picked } from "../inspector/picked";
 import { useCommands } from "../keys/useCommands";
-import { sentenceOf, useSay } from "../notices/NoticeProvider";
+import { useTrying } from "../notices/useTrying";
 import { formatFind } from "../view/find";
 import { currentView, go } from "../view/useView";
 import type { ListedStream } from "./cached";
@@ -29,7 +29,6 @@ type Open = { kind: "download" | "rule" } | { kind: "pattern"; picked: Picked | 
 
 export function StreamCommands({ stream }: { stream: ListedStream }) {
   const client = useQueryClient();
-  const say = useSay();
   const patterns = usePatterns();
   const ring = useRing();
   const { toggleFavorite, toggleHidden } = useStreamActions();
@@ -38,12 +37,7 @@ export function StreamCommands({ stream }: { stream: ListedStream }) {
   const id = stream.stream_id_hex;
 
   /** Do it; what goes wrong is said. */
-  const trying = (what: string, act: () => Promise<string>) => {
-    act().then(
-      (done) => say(done),
-      (error: unknown) => say(`${what}: ${sentenceOf(error)}`, { trouble: true }),
-    );
-  };
+  const trying = useTrying();
   const copy = (form: Form, name: string) =>
     trying("not copied", async () => {
       const { octets } = await something();

@@ -7,7 +7,7 @@ import { download } from "../../actions/download";
 import { keys } from "../../api/keys";
 import { formatBytes } from "../../format/numbers";
 import { visibleLine } from "../../format/visible";
-import { sentenceOf, useSay } from "../../notices/NoticeProvider";
+import { useTrying } from "../../notices/useTrying";
 import { usePatterns } from "../matches/useMatches";
 import { OctetView } from "../octets/OctetView";
 import { useShown } from "../profile";
@@ -26,7 +26,7 @@ interface Props {
 
 export function BodyView({ message, decoded, onSwap }: Props) {
   const { mode } = useShown();
-  const say = useSay();
+  const trying = useTrying();
   const patterns = usePatterns();
   const [most, setMost] = useState(FIRST_OCTETS);
   const { stream_id_hex: id, message_id, body_end } = message;
@@ -38,10 +38,7 @@ export function BodyView({ message, decoded, onSwap }: Props) {
     structuralSharing: false,
   });
   const name = `${id}-${message_id}${decoded ? "-decoded" : ""}.bin`;
-  const save = () =>
-    void download(path, { decoded }, name).then(say, (reason: unknown) =>
-      say(`not downloaded: ${sentenceOf(reason)}`, { trouble: true }),
-    );
+  const save = () => trying("not downloaded", () => download(path, { decoded }, name));
   return (
     <section className="message-body" aria-label={`body of the ${message.kind}`}>
       <div className="turn-head">

@@ -8,7 +8,7 @@ import type { Row } from "../useStream";
 import { download } from "../../actions/download";
 import { packetFiles, type PacketFile } from "../../actions/packets";
 import { useRing } from "../../actions/useRing";
-import { sentenceOf, useSay } from "../../notices/NoticeProvider";
+import { useTrying } from "../../notices/useTrying";
 
 const KEPT =
   "The packets themselves are kept on disk, the newest of the run as far as there is room " +
@@ -22,14 +22,12 @@ const MADE =
 const SIDES: readonly Side[] = ["client", "server"];
 
 export function Packets({ row }: { row: Row }) {
-  const say = useSay();
+  const trying = useTrying();
   const ring = useRing();
   const made = row.protocol === "tcp" || row.protocol === "udp";
   const path = `/api/streams/${row.stream_id_hex}/export`;
   const save = ({ wanted, name }: PacketFile) =>
-    void download(path, { format: "pcap", packets: wanted }, name).then(say, (error: unknown) =>
-      say(`not downloaded: ${sentenceOf(error)}`, { trouble: true }),
-    );
+    trying("not downloaded", () => download(path, { format: "pcap", packets: wanted }, name));
   return (
     <div className="packets">
       <table>
