@@ -77,10 +77,13 @@ class Peer:
         self._idle: list[zmq.asyncio.Socket] = []
         self._turn = asyncio.Semaphore(SOCKETS)
         self._waits: set[asyncio.Timeout] = set()
+        self._over = False
         self.timeouts = 0
 
     async def ask(self, op: str, args: dict[str, Any], until: float) -> Answer:
         """Ask; `until` is loop time. Problem (503) when no answer came, Refused when it said no."""
+        if self._over:
+            raise self.unavailable("cannot be asked any more: the API ends")
         request = Request(op=op, args=args).pack()
         try:
             async with asyncio.timeout_at(until) as wait:
@@ -137,7 +140,9 @@ class Peer:
         return Problem(503, self.code, f"{self.name} {why}", self.hint)
 
     def give_up(self) -> None:
-        """End every wait now."""
+        """End every wait now, and those that would begin later: what is asked ends, too, and a
+        request that comes meanwhile would wait until the server cuts it off without an answer."""
+        self._over = True
         for wait in self._waits:
             if not wait.expired():
                 wait.reschedule(0)
@@ -158,6 +163,7 @@ class Backend:
             self._locate_coordinator,
         )
         self._shards: dict[int, Peer] = {}
+        self._over = False
         self._located_at = -LOCATE_S
         self._locating = asyncio.Lock()
 
@@ -171,6 +177,8 @@ class Backend:
                 "it may be starting or being restarted, and what it retained is gone if it was",
                 partial(self._locate_shard, index),
             )
+            if self._over:
+                self._shards[index].give_up()
         return self._shards[index]
 
     async def _locate_coordinator(self, until: float) -> Address:
@@ -206,6 +214,7 @@ class Backend:
 
     def give_up(self) -> None:
         """End every wait for an answer: the process is about to end."""
+        self._over = True
         for peer in self.peers:
             peer.give_up()
 

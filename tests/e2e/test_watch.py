@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.conftest import ROOT, clean_environ
@@ -243,10 +244,15 @@ def test_an_upload_is_in_the_ledger_too(capture: Path, tmp_path: Path) -> None:
     drop = tmp_path / "drop"
     drop.mkdir()
     with served("--watch", drop, folder=tmp_path) as run:
-        sent = run.client.post(
-            "/api/captures", content=capture.read_bytes(), params={"name": "mine.pcap"}
-        )
-        assert sent.status_code in (200, 201, 202), sent.text
+
+        def post() -> httpx.Response:
+            return run.client.post(
+                "/api/captures", content=capture.read_bytes(), params={"name": "mine.pcap"}
+            )
+
+        # the API may be there before capture is: it says so, and to try again
+        sent = eventually(lambda: (found := post()).status_code != 503 and found)
+        assert sent.status_code == 201, sent.text
         name = sent.json()["source"]
         health = run.wait_for(lambda health: ledger_of(health).get(name, {}).get("state") == "done")
         assert ledger_of(health)[name]["source"] == "uploads"

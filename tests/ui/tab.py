@@ -81,6 +81,7 @@ class Tab:
         )
         if re.fullmatch("[0-9a-f]{16}", self.view().get("stream", "")):
             expect(self.inspector.locator("[role=tabpanel]")).to_be_visible()
+            expect(self.inspector).to_have_attribute("aria-busy", "false")
 
     def press(self, binding: str) -> None:
         """A binding as the registry writes it: `Shift+N`, `y t`."""

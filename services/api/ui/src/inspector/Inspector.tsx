@@ -39,7 +39,11 @@ export function Inspector({ id }: { id: string }) {
     );
   return (
     <OpeningContext value={opening}>
-      <section className="inspector" aria-label={`stream ${id}`}>
+      <section
+        className="inspector"
+        aria-label={`stream ${id}`}
+        aria-busy={row === undefined && error === null}
+      >
         {row && <Header row={row} />}
         {error && !row && (
           <Trouble error={error} what={`stream ${id}`} again={() => void refetch()} />

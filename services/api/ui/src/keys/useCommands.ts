@@ -30,14 +30,15 @@ const layers: Layer[] = [];
 const LEAD_MS = 1500;
 const OF_THE_PAGE = /^(page|panel|keys)\./;
 
-/** Offer handlers. Those of a region that came later go first. */
+/** Offer handlers. Those of a region that came later go first. What can be seen can be pressed: they
+ * are there before the region is painted. */
 export function useCommands(handlers: Handlers): void {
   const layer = use(LayerContext);
   const latest = useRef<Entry>({ handlers, layer });
-  useEffect(() => {
+  useLayoutEffect(() => {
     latest.current = { handlers, layer };
   });
-  useEffect(() => {
+  useLayoutEffect(() => {
     entries.push(latest);
     return () => void entries.splice(entries.indexOf(latest), 1);
   }, []);
