@@ -84,6 +84,12 @@ class Stack:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.compose('logs', '--tail', '20')}") from None
 
+    def run_once(self, service: str, *words: str, profile: str = "", **settings: str) -> str:
+        """What a command of its own says, in a container like that service's."""
+        self._settings = settings
+        self._profile = ["--profile", profile] if profile else []
+        return self.compose("run", "--rm", "--no-deps", "-T", service, *words)
+
     def down(self) -> None:
         self.compose("down", "--volumes", "--timeout", "5")
         for path in self.pcaps.iterdir():

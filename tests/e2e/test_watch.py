@@ -5,12 +5,9 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +27,7 @@ from tests.e2e.steady import (
     life_of,
 )
 from tests.e2e.test_reading import octets_of
+from tests.pcap_server import serving
 from tests.rotating_writer import parts_of
 from tests.waiting import eventually
 
@@ -157,36 +155,6 @@ def test_another_run_goes_on_where_this_one_ended(
             assert run.stop() == 0, run.said()
     assert sum(read) == truth.packets
     assert read[2] == 0
-
-
-class PcapServer:
-    """A PCAP-over-IP server on a fixed port: sends a capture to whoever connects, once."""
-
-    def __init__(self, port: int, data: bytes) -> None:
-        self.listening = socket.create_server(("127.0.0.1", port))
-        self.connection: socket.socket | None = None
-        threading.Thread(target=self._serve, args=(data,), daemon=True).start()
-
-    def _serve(self, data: bytes) -> None:
-        try:
-            self.connection, _ = self.listening.accept()
-            self.connection.sendall(data)
-        except OSError:
-            return
-
-    def close(self) -> None:
-        self.listening.close()
-        if self.connection is not None:
-            self.connection.close()
-
-
-@contextmanager
-def serving(port: int, data: bytes) -> Iterator[PcapServer]:
-    server = PcapServer(port, data)
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 def test_two_servers_and_a_restart_of_one(capture: Path, truth: Truth, tmp_path: Path) -> None:

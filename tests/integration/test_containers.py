@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from tests.compose import Stack, docker, eventually
+from tests.pcap_server import serving
 
 pytestmark = pytest.mark.containers
 
@@ -227,6 +228,42 @@ def test_a_demonstration(stack: Stack) -> None:
     run = Run(stack)
     assert run.wait_for(PACKETS)["totals"]["streams"] == STREAMS
     stack.down()
+
+
+def test_packets_of_a_server_on_this_machine(stack: Stack, sample_capture: Path) -> None:
+    """The server is asked again until it is there, and again when it went."""
+    stack.down()
+    port = free_ports()[0]
+    server = f"host.docker.internal:{port}"
+    stack.up(profile="over-ip", FLOWMATE_PCAP_OVER_IP=server)
+    run = Run(stack)
+
+    def source() -> dict[str, Any]:
+        return dict(run.get("/api/health")["sources"][0])
+
+    assert eventually(lambda: "refused" in source()["trouble"])
+    # the bridge of the engine is one of this machine's addresses, whatever it is called
+    with serving(port, sample_capture.read_bytes(), "0.0.0.0"):
+        health = run.wait_for(PACKETS)
+        assert health["totals"]["streams"] == STREAMS
+        assert source()["status"] == "reading"
+    assert eventually(lambda: "refused" in source()["trouble"])
+    stack.down()
+
+
+def test_the_doctor_of_a_container(stack: Stack) -> None:
+    """It looks from where capture would: at what the container has, and may."""
+    stack.down()
+
+    def findings(service: str, profile: str, **settings: str) -> dict[str, dict[str, str]]:
+        told = stack.run_once(service, "doctor", "--json", profile=profile, **settings)
+        return {each["check"]: each for each in json.loads(told)}
+
+    found = findings("capture", "watch")
+    assert {each["state"] for each in found.values()} <= {"ok", "warn"}, found
+    live = findings("capture-live", "live", FLOWMATE_IFACE="lo")
+    assert live["rights to capture"]["state"] == "ok", live
+    assert live["interface lo"]["state"] == "ok", live
 
 
 def test_the_image_is_small(stack: Stack) -> None:
