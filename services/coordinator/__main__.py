@@ -28,6 +28,7 @@ from services.coordinator.view import Inventory
 from shared import kernel_cache
 from shared.errors import EXIT_OK, UserError
 from shared.flow_key import hex_id
+from shared.memory import give_back
 from shared.metrics import serve
 from shared.output import check_not_an_input, output_path
 from shared.schema import CaptureReport, SchemaError, unpack
@@ -52,6 +53,7 @@ class Coordinator:
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self.settings, self.stop = settings, stop
         self.log = start_logging("coordinator")
+        give_back()
         self.instance = secrets.token_hex(8)
         self.context = new_context()
         self.bus = bus_of(settings, "coordinator")

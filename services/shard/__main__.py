@@ -23,6 +23,7 @@ from services.shard.worker import Worker
 from shared.batch import EventBatch
 from shared.errors import EXIT_INTERNAL, EXIT_OK, UserError
 from shared.lanes import LaneGoneError, LaneReceiver, Received
+from shared.memory import give_back
 from shared.metrics import GAUGES, Stats, resident_bytes, serve
 from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
@@ -51,6 +52,7 @@ class Shard:
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self.settings, self.stop = settings, stop
         self.log = start_logging("shard")
+        give_back()
         self.context = new_context()
         self.bus = bus_of(settings, "shard")
         self.instance = uuid.uuid4().hex[:16]
