@@ -37,7 +37,7 @@ from shared.settings import Settings
 from shared.tcp_bus import bus_of
 from shared.wire import Bus, open_socket
 
-EVENTS_PER_MESSAGE = 4096  # makes messages of a queue that is given in events
+EVENTS_PER_MESSAGE = 16384  # of a full batch; makes messages of a queue that is given in events
 TURN_S = 0.010  # events taken before requests are looked at again
 ROOM_S = 0.020  # waited for a sink with a full queue before requests are looked at again
 REQUESTS_A_TURN = 64

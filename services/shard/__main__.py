@@ -43,6 +43,7 @@ FAREWELL_S = 2.0  # after a signal, for the last events to be taken
 PAY_S = 0.02  # credits that found no peer are offered again
 NOTHING = EventBatch()
 IDLE_MS = 1000
+EVENTS_OF_A_PACKET = 2  # when a stream closes and another opens
 BATCHES_A_TURN = 1  # requests are looked at after each: a read waits for one batch at most
 
 
@@ -131,7 +132,8 @@ class Shard:
             self.worker.searches,
             self._resume,
         )
-        messages = max(2, self.settings.event_queue_depth // self.settings.batch_size)
+        most = EVENTS_OF_A_PACKET * self.settings.batch_size
+        messages = max(2, self.settings.event_queue_depth // most)
         self.events = open_socket(self.context, zmq.PUSH, messages)
         self.bus.connect(self.events, self.bus.events)
         depth = max(2, self.settings.worker_queue_depth // self.settings.batch_size)
