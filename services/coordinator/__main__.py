@@ -28,6 +28,7 @@ from services.coordinator.view import Inventory
 from shared import kernel_cache
 from shared.errors import EXIT_OK, UserError
 from shared.flow_key import hex_id
+from shared.memory import give_back
 from shared.metrics import serve
 from shared.output import check_not_an_input, output_path
 from shared.schema import CaptureReport, SchemaError, unpack
@@ -36,7 +37,7 @@ from shared.settings import Settings
 from shared.tcp_bus import bus_of
 from shared.wire import Bus, open_socket
 
-EVENTS_PER_MESSAGE = 4096  # makes messages of a queue that is given in events
+EVENTS_PER_MESSAGE = 16384  # of a full batch; makes messages of a queue that is given in events
 TURN_S = 0.010  # events taken before requests are looked at again
 ROOM_S = 0.020  # waited for a sink with a full queue before requests are looked at again
 REQUESTS_A_TURN = 64
@@ -52,6 +53,7 @@ class Coordinator:
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self.settings, self.stop = settings, stop
         self.log = start_logging("coordinator")
+        give_back()
         self.instance = secrets.token_hex(8)
         self.context = new_context()
         self.bus = bus_of(settings, "coordinator")

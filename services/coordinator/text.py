@@ -4,8 +4,8 @@ A preview that is no text shows its printable bytes, put together, and is kept s
 found like a text's (`kernels/previews.py`).
 
 A look at 1 M full previews is a look at 512 MB: 16 ms by two idle cores, 29 ms by one; at 1 M of
-32 bytes it is 24 to 28 ms of CPU, by two cores half of that. Whoever watches the list with a text
-in the filter asks for the same text again and again, so what was found is kept for each slot until
+32 bytes it is 18 to 24 ms of CPU, shared by two cores. Whoever watches the list with a text in
+the filter asks for the same text again and again, so what was found is kept for each slot until
 its previews change: then it is 1 ms. A text that holds another one that is remembered, as while
 somebody types, is not looked for where that one is not.
 """
@@ -63,10 +63,12 @@ class TextMatches:
 
     def _forget_changed(self, used: int) -> None:
         marks = self.inventory.marks[:used]
-        changed = np.flatnonzero(marks & k.NEW_TEXT)
+        changed = marks & k.NEW_TEXT != 0
+        if not changed.any():
+            return
         for verdict in self._verdicts.values():
-            verdict[changed] = UNKNOWN
-        marks[changed] &= np.uint8(255 - k.NEW_TEXT)
+            verdict[:used][changed] = UNKNOWN
+        marks &= np.uint8(255 - k.NEW_TEXT)
 
     def _verdict(self, needle: bytes) -> NDArray[np.uint8]:
         """What is known of each slot."""
@@ -94,8 +96,7 @@ def search(inventory: Inventory, needle: bytes, mask: NDArray[np.bool_]) -> None
     def some(start: int, stop: int) -> None:
         padded, fold = probe_of(run)
         search_text(
-            previews, lengths, padded, fold, len(run), np.zeros(1, np.uint8), start, stop,
-            mask.view(np.uint8),
+            previews, lengths, padded, fold, len(run), start, stop, mask.view(np.uint8),
         )  # fmt: skip
 
     def some_restored(start: int, stop: int) -> None:

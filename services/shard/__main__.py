@@ -23,6 +23,7 @@ from services.shard.worker import Worker
 from shared.batch import EventBatch
 from shared.errors import EXIT_INTERNAL, EXIT_OK, UserError
 from shared.lanes import LaneGoneError, LaneReceiver, Received
+from shared.memory import give_back
 from shared.metrics import GAUGES, Stats, resident_bytes, serve
 from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
@@ -42,6 +43,7 @@ FAREWELL_S = 2.0  # after a signal, for the last events to be taken
 PAY_S = 0.02  # credits that found no peer are offered again
 NOTHING = EventBatch()
 IDLE_MS = 1000
+EVENTS_OF_A_PACKET = 2  # when a stream closes and another opens
 BATCHES_A_TURN = 1  # requests are looked at after each: a read waits for one batch at most
 
 
@@ -51,6 +53,7 @@ class Shard:
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self.settings, self.stop = settings, stop
         self.log = start_logging("shard")
+        give_back()
         self.context = new_context()
         self.bus = bus_of(settings, "shard")
         self.instance = uuid.uuid4().hex[:16]
@@ -129,7 +132,8 @@ class Shard:
             self.worker.searches,
             self._resume,
         )
-        messages = max(2, self.settings.event_queue_depth // self.settings.batch_size)
+        most = EVENTS_OF_A_PACKET * self.settings.batch_size
+        messages = max(2, self.settings.event_queue_depth // most)
         self.events = open_socket(self.context, zmq.PUSH, messages)
         self.bus.connect(self.events, self.bus.events)
         depth = max(2, self.settings.worker_queue_depth // self.settings.batch_size)

@@ -11,7 +11,7 @@ kernel_cache.prepare()  # numba reads where to keep compiled code when it is imp
 
 from numba import config, from_dtype, njit, types  # noqa: E402
 
-from shared.kernels.pieces import PieceCompiler  # noqa: E402
+from shared.kernels.pieces import PieceCompiler, let_go  # noqa: E402
 from shared.kernels.uncompiled import uncompiled  # noqa: E402
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -45,7 +45,7 @@ def kernel(function: Function) -> Function:
     hints = get_type_hints(function, include_extras=True)
     result = numba_type(hints.pop("return"))
     signature = result(*(numba_type(hint) for hint in hints.values()))
-    return cast(Function, njit([signature], **OPTIONS)(function))
+    return cast(Function, let_go(njit([signature], **OPTIONS)(function)))
 
 
 def inlined(function: Function) -> Function:
