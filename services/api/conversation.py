@@ -62,6 +62,12 @@ class ConversationParameters(BaseModel):
 
     cursor: str | None = Field(None, pattern=CURSOR, description="`next_cursor` of the page before")
     limit: int = Field(100, ge=1, le=512)
+    len: int | None = Field(
+        None,
+        ge=1,
+        description="bytes of one turn, a longer one is told in parts; at most, and by default,"
+        " max_stream_slice_bytes. With `limit` it bounds a page that somebody waits for",
+    )
     mode: Literal["text", "hex", "raw"] = "text"
 
 
@@ -79,6 +85,7 @@ async def get_conversation(
     """Turns of both directions in the order in which they could be read."""
     until = deadline()
     stream = await find_stream(backend, stream_id, until)
+    most = settings.max_stream_slice_bytes
     answer = await of_shard(
         backend,
         stream,
@@ -86,7 +93,7 @@ async def get_conversation(
         until,
         after=[int(part) for part in (parameters.cursor or "0-0").split("-")],
         limit=parameters.limit,
-        len=settings.max_stream_slice_bytes,
+        len=min(parameters.len or most, most),
     )
     found = _messages(backend, stream, answer.frames[1:], answer.result["messages"])
     turns = _turns(answer.result["turns"], answer.frames[0], found, parameters.mode)

@@ -32,10 +32,10 @@ def octets_of(run: Served, stream: str) -> dict[str, bytes]:
     return found
 
 
-def conversation(run: Served, stream: str, limit: int) -> list[Row]:
+def conversation(run: Served, stream: str, limit: int, **asked: int) -> list[Row]:
     """All turns, page by page."""
     turns: list[Row] = []
-    query: dict[str, Any] = {"limit": limit, "mode": "raw"}
+    query: dict[str, Any] = {"limit": limit, "mode": "raw", **asked}
     while True:
         page = run.get(f"/api/streams/{stream}/conversation", **query)
         turns += page["turns"]
@@ -62,6 +62,34 @@ def test_a_conversation_has_every_byte_in_order(run: Served, rows: list[Row]) ->
         assert gaps == row["gap_bytes"]
         times = [turn["ts_us"] for turn in turns]
         assert times == sorted(times)
+
+
+def joined(turns: list[Row]) -> list[tuple[str, int, int, bytes]]:
+    """Turns as they were said: direction, start, end and bytes, parts of one put together."""
+    result: list[tuple[str, int, int, bytes]] = []
+    goes_on = False
+    for turn in turns:
+        direction, start, said = turn["direction"], turn["start"], base64.b64decode(turn["view"])
+        if goes_on:
+            side, start, end, before = result.pop()
+            assert (side, end) == (direction, turn["start"])
+            said = before + said
+        result.append((direction, start, turn["end"], said))
+        goes_on = turn["continues"]
+    assert not goes_on
+    return result
+
+
+def test_a_long_turn_is_told_in_parts(run: Served, rows: list[Row]) -> None:
+    most = 100
+    cut = 0
+    for row in rows:
+        stream = row["stream_id_hex"]
+        parts = conversation(run, stream, 3, len=most)
+        assert all(turn["gap"] or turn["end"] - turn["start"] <= most for turn in parts)
+        assert joined(parts) == joined(conversation(run, stream, 512))
+        cut += sum(turn["continues"] for turn in parts)
+    assert cut
 
 
 def test_an_export_is_what_content_shows(run: Served, rows: list[Row]) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page
 
 COLOURS = 128
+FREQUENT = 96  # of them the most frequent; the others are what these would spoil most
 MAGIC = b"\x89PNG\r\n\x1a\n"
 # in a page without a policy: the browser reads its own picture
 PIXELS = """async (png) => {
@@ -38,12 +39,12 @@ def picture(page: Page) -> bytes:
 
 
 def palette_png(pixels: NDArray[np.uint8]) -> bytes:
-    """height x width x RGB. The most frequent colours stay, others become the nearest of them."""
+    """height x width x RGB. Colours that are not kept become the nearest that is."""
     height, width = pixels.shape[:2]
     colours, where, counts = np.unique(
         pixels.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True
     )
-    kept = colours[np.argsort(-counts, kind="stable")[:COLOURS]].astype(np.int32)
+    kept = colours[chosen(colours.astype(np.int32), counts)].astype(np.int32)
     nearest = np.empty(len(colours), np.uint8)
     for at in range(0, len(colours), 4096):
         part = colours[at : at + 4096].astype(np.int32)
@@ -55,6 +56,21 @@ def palette_png(pixels: NDArray[np.uint8]) -> bytes:
     palette = kept.astype(np.uint8).tobytes()
     parts = ((b"IHDR", head), (b"PLTE", palette), (b"IDAT", zlib.compress(lines.tobytes(), 9)))
     return MAGIC + b"".join(chunk(*part) for part in (*parts, (b"IEND", b"")))
+
+
+def chosen(colours: NDArray[np.int32], counts: NDArray[np.intp]) -> list[int]:
+    """Which colours to keep: a coloured dot of a few pixels must not become grey among greys."""
+
+    def from_all(kept: int) -> NDArray[np.int32]:
+        squared: NDArray[np.int32] = ((colours - colours[kept]) ** 2).sum(1, dtype=np.int32)
+        return squared
+
+    kept: list[int] = np.argsort(-counts, kind="stable")[:FREQUENT].tolist()
+    spoilt = np.min([from_all(each) for each in kept], axis=0)
+    for _ in range(COLOURS - FREQUENT):
+        kept.append(int((spoilt * counts).argmax()))
+        spoilt = np.minimum(spoilt, from_all(kept[-1]))
+    return kept
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

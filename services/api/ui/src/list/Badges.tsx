@@ -52,7 +52,7 @@ export function Badges({ row, patterns }: { row: Row; patterns: PatternsById }) 
         </bdi>
       ))}
       {comment !== "" && (
-        <span className="badge" title={visibleLine(comment)}>
+        <span className="badge remark" title={visibleLine(comment)}>
           # <bdi>{visibleLine(comment.slice(0, TEXT_MAX))}</bdi>
         </span>
       )}

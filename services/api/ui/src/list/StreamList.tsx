@@ -10,6 +10,7 @@ import { expectConversation } from "../inspector/conversation/useConversation";
 import { flow, useFlow } from "../view/flow";
 import { useFilter } from "../view/useFilter";
 import { currentView, go, useViewOf } from "../view/useView";
+import { useDealt } from "./dealing";
 import { ListFooter } from "./ListFooter";
 import { ListState } from "./ListState";
 import { ReconnectLine } from "./ReconnectLine";
@@ -53,8 +54,10 @@ export function StreamList() {
   );
   useListCommands({ listed, rows, win, selection });
   useEdge(following, order, rows, toStart, toEnd);
+  const drawn = useDrawn(rows, win.first, win.last);
   const stop = tabStop(selection.index, win.first, win.last);
-  useFocusFollows(grid, stream, stop === selection.index && rows.at(stop) !== undefined);
+  const seen = stop === selection.index && drawn[stop - win.first]?.row !== undefined;
+  useFocusFollows(grid, stream, seen);
   const { toggleFavorite } = useStreamActions();
   const patterns = useQuery(patternsQuery()).data?.patterns;
   const byId = useMemo(() => new Map(patterns?.map((each) => [each.id, each])), [patterns]);
@@ -108,7 +111,7 @@ export function StreamList() {
       >
         <Head order={order} />
         <div role="rowgroup" className="rows" style={{ height: win.heightPx }}>
-          {drawn(rows, win.first, win.last).map(({ key, index, row }) => (
+          {drawn.map(({ key, index, row }) => (
             <StreamRow
               key={key}
               row={row}
@@ -165,16 +168,18 @@ function Head({ order }: { order: "newest" | "oldest" }) {
   );
 }
 
-/** Rows [first, last), with keys that stay with a stream. A stream that moved between two readings
- * may be there twice. */
-function drawn(rows: Rows, first: number, last: number) {
-  const seen = new Set<string>();
-  return Array.from({ length: Math.max(0, last - first) }, (_, i) => {
+/** Rows [first, last) as they are drawn now, with keys that stay with a stream. A stream that moved
+ * between two readings may be there twice. */
+function useDrawn(rows: Rows, first: number, last: number) {
+  const seen = Array.from({ length: Math.max(0, last - first) }, (_, i) => rows.at(first + i));
+  const dealt = useDealt(seen.flatMap((row) => row?.stream_id_hex ?? []));
+  const keyed = new Set<string>();
+  return seen.map((row, i) => {
     const index = first + i;
-    const row = rows.at(index);
-    const id = row?.stream_id_hex ?? "";
-    const key = row === undefined || seen.has(id) ? `#${index}` : id;
-    seen.add(id);
+    if (row === undefined || !dealt.has(row.stream_id_hex))
+      return { key: `#${index}`, index, row: undefined };
+    const key = keyed.has(row.stream_id_hex) ? `#${index}` : row.stream_id_hex;
+    keyed.add(key);
     return { key, index, row };
   });
 }

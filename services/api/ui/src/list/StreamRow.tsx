@@ -7,6 +7,7 @@ import { formatServer } from "../format/endpoints";
 import { formatBytes, formatDateTime, formatDuration, formatEndpoint } from "../format/numbers";
 import { formatShort, formatTime } from "../format/numbers";
 import { visibleLine } from "../format/visible";
+import type { Side } from "../inspector/sides";
 import { Badges } from "./Badges";
 import { endsOf, type Row } from "./row";
 
@@ -91,17 +92,13 @@ function Cells({ row, patterns }: { row: Row; patterns: PatternsById }) {
         {service}
       </span>
       <span role="gridcell" className="c-ends" title={ends}>
-        <bdi className="client">
-          {client.addr}
-          <span className="port">:{client.port}</span>
-        </bdi>
+        {endpoint("client", client.addr, client.port)}
         <span className="arrow"> → </span>
-        <bdi className="server with-port">{formatServer(client, server)}</bdi>
-        <bdi className="server without-port">{formatServer(client, server, false)}</bdi>
+        {endpoint("server", formatServer(client.addr, server.addr), server.port)}
       </span>
-      <span role="gridcell" className="c-summary">
-        <bdi>{visibleLine(row.summary.slice(0, SUMMARY_MAX))}</bdi>
-      </span>
+      <bdi role="gridcell" className="c-summary">
+        {visibleLine(row.summary.slice(0, SUMMARY_MAX))}
+      </bdi>
       <span role="gridcell" className="c-up client" title={`${formatBytes(row.clientBytes)} sent`}>
         {formatShort(row.clientBytes)}
       </span>
@@ -119,5 +116,17 @@ function Cells({ row, patterns }: { row: Row; patterns: PatternsById }) {
         <Badges row={row} patterns={patterns} />
       </span>
     </>
+  );
+}
+
+/** RFC 5952 §6: where a port follows, an IPv6 address is in brackets. */
+function endpoint(side: Side, addr: string, port: number) {
+  const bracketed = addr.includes(":");
+  return (
+    <bdi className={side}>
+      {bracketed && <span className="port">[</span>}
+      {addr}
+      <span className="port">{bracketed ? `]:${port}` : `:${port}`}</span>
+    </bdi>
   );
 }

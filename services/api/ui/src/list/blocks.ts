@@ -11,9 +11,10 @@ import type { ListParams } from "../api/queries";
 import type { View } from "../view/view";
 import { toRow, type Row } from "./row";
 
-export const BLOCK_ROWS = 128;
-const BLOCKS_KEPT = 48; // 6,144 rows of about 1 kB
-const MARGIN_ROWS = 24; // read before they are seen
+export const BLOCK_ROWS = 64;
+const BLOCKS_KEPT = 96; // 6,144 rows of about 1 kB
+/** Read before they are seen: a wheel turned fast brings 6 rows a frame, and a block takes 6 frames. */
+const MARGIN_ROWS = 48;
 
 /** Which list: filter and order. */
 export interface Listed {

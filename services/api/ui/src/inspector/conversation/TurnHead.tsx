@@ -38,7 +38,11 @@ export function TurnHead(props: Props) {
       <span className="muted delta" title={formatDateTime(turn.ts_us)}>
         +{formatDuration(turn.delta_us)}
       </span>
-      <span className="muted" title={`${formatCount(turn.end - turn.start)} bytes`}>
+      <span
+        className="muted"
+        title={`${formatCount(turn.end - turn.start)} bytes${turn.continues ? " so far" : ""}`}
+      >
+        {turn.continues && "≥ "}
         {formatBytes(turn.end - turn.start)}
       </span>
       {message && (

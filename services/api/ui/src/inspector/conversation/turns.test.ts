@@ -10,6 +10,8 @@ import { join, NOTHING, octetsIn, turnAt, type Talk, type Turn } from "./turns";
 const octets = (length: number, first = 0) =>
   Uint8Array.from({ length }, (_, i) => (first + i) & 255);
 
+const CUT = { continues: true };
+
 function told(
   direction: "a_to_b" | "b_to_a",
   start: number,
@@ -37,11 +39,13 @@ function only(talk: Talk): Turn {
 describe("reading turns", () => {
   it("makes a long turn whole again, within a page and over pages", () => {
     const hit = { pattern_id: 1, start: 9, end: 10 };
-    const first = join(NOTHING, page([told("a_to_b", 0, 5), told("a_to_b", 5, 8)], "8-0", true));
+    const parts = [told("a_to_b", 0, 5, CUT), told("a_to_b", 5, 8, CUT)];
+    const first = join(NOTHING, page(parts, "8-0", true));
     const both = join(first, page([told("a_to_b", 8, 12, { highlights: [hit] })], "12-0"));
     expect(first).toMatchObject({ ended: false, after: "8-0" });
     expect(both).toMatchObject({ ended: true, after: "12-0" });
-    expect(only(both)).toMatchObject({ start: 0, end: 12, highlights: [hit] });
+    expect(only(first).continues).toBe(true);
+    expect(only(both)).toMatchObject({ start: 0, end: 12, continues: false, highlights: [hit] });
     expect(octetsIn(only(both), 3, 10)).toEqual(octets(7, 3));
   });
 

@@ -19,6 +19,8 @@ export interface Turn {
   ts_us: number;
   delta_us: number;
   gap: boolean;
+  /** What follows it, where that was not read yet, is the rest of it. */
+  continues: boolean;
   /** Empty in a gap. */
   parts: readonly Part[];
   highlights: readonly Highlight[];
@@ -72,6 +74,7 @@ function longer(turn: Turn, told: Schemas["Turn"]): Turn {
   return {
     ...turn,
     end: told.end,
+    continues: told.continues,
     parts: [...turn.parts, ...partsOf(told)],
     highlights: [...turn.highlights, ...told.highlights],
     message: turn.message ?? told.message,
@@ -80,10 +83,12 @@ function longer(turn: Turn, told: Schemas["Turn"]): Turn {
 }
 
 function turnOf(told: Schemas["Turn"]): Turn {
-  const { direction, start, end, ts_us, delta_us, gap, highlights, message, message_count } = told;
+  const { direction, start, end, ts_us, delta_us, gap, continues } = told;
+  const { highlights, message, message_count } = told;
   return {
     key: `${direction}:${start}${gap ? ":gap" : ""}`,
-    ...{ direction, start, end, ts_us, delta_us, gap, highlights, message, message_count },
+    ...{ direction, start, end, ts_us, delta_us, gap, continues },
+    ...{ highlights, message, message_count },
     parts: partsOf(told),
   };
 }

@@ -1,18 +1,20 @@
 /**
- * The turns of a stream: a page at first, more on demand. When the live feed says that the stream
- * has changed, it is read on from where it ended; nothing is read twice.
+ * The turns of a stream: a screenful at first, a page once nobody waits, more on demand. When the
+ * live feed says that the stream has changed, it is read on from where it ended; nothing is read
+ * twice.
  */
 
 import { queryOptions, useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
-import { useCallback, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 
 import { request, type Schemas } from "../../api/client";
 import { keys } from "../../api/keys";
 import { join, NOTHING, type Talk } from "./turns";
 
-/** Of the first page, which somebody waits for: a long turn comes in parts of 64 kB. */
-const TURNS_FIRST = 8;
-const TURNS = 512; // of one page
+/** Of the first page, which somebody waits for; a long turn is cut into parts, each of them one. */
+const FIRST = { limit: 8, len: 8192 };
+const TURNS = 512; // of another page, of a megabyte at most
+const IDLE_MS = 300; // who steps through the list is gone by then
 const KEPT_MS = 60_000; // a page may be a megabyte
 const MODE = "raw"; // base64: only so offsets are exact
 
@@ -34,6 +36,7 @@ export function useConversation(id: string) {
   const client = useQueryClient();
   const query = useQuery(queryOf(client, id));
   const { more, failed } = useMore(client, id);
+  useWhole(query.data, more);
   return { ...query, more, moreFailed: failed };
 }
 
@@ -66,14 +69,24 @@ function useMore(client: QueryClient, id: string) {
   return { more, failed };
 }
 
+/** A turn that the first page cut is read on: what is copied or decoded of it is more than seen. */
+function useWhole(talk: Talk | undefined, more: () => Promise<void>): void {
+  const cut = talk?.pages === 1 && talk.turns.at(-1)?.continues === true;
+  useEffect(() => {
+    if (!cut) return;
+    const timer = setTimeout(() => void more(), IDLE_MS);
+    return () => clearTimeout(timer);
+  }, [cut, more]);
+}
+
 function talkOf(client: QueryClient, id: string): Talk | undefined {
   return client.getQueryData<Talk>(keys.conversation(id, MODE));
 }
 
 function readPage(id: string, cursor: string, signal?: AbortSignal) {
-  const first = cursor === NOTHING.after;
+  const page = cursor === NOTHING.after ? FIRST : { cursor, limit: TURNS };
   return request<Schemas["Conversation"]>(`/api/streams/${id}/conversation`, {
-    params: { cursor: first ? null : cursor, limit: first ? TURNS_FIRST : TURNS, mode: MODE },
+    params: { ...page, mode: MODE },
     ...(signal ? { signal } : {}),
   });
 }
