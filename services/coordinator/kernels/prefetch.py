@@ -38,4 +38,4 @@ def hint(typing: Any, octets: Any, at: Any) -> Any:
     return types.void(octets, types.uint64), generate
 
 
-prefetch = nothing if config.DISABLE_JIT else hint  # type: ignore[attr-defined]
+prefetch: Any = nothing if config.DISABLE_JIT else hint  # type: ignore[attr-defined]
