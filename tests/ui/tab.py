@@ -38,8 +38,13 @@ class Tab:
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self._note(str(error)))
         self.troubles: list[str] = []
-        # a run may end before its tabs; one that ends too early fails what its test waits for
-        self._expected = ["net::ERR_CONNECTION_REFUSED", "status of 503"]
+        # a run may end before its tabs; one that ends too early fails what its test waits for. A
+        # machine's network changes when an interface comes or goes, such as those of a container
+        self._expected = [
+            "net::ERR_CONNECTION_REFUSED",
+            "net::ERR_NETWORK_CHANGED",
+            "status of 503",
+        ]
 
     def expect_trouble(self, pattern: str) -> None:
         """Errors that match are part of the test."""

@@ -1,79 +1,33 @@
-"""Patterns in a shard: caps, time, filters, changes, what is told and what is refused."""
-
-from typing import Any
+"""Patterns in a shard: matches, caps, filters, changes, what is told and what is refused."""
 
 import pytest
 
 from services.shard.patterns import budget, memory
-from services.shard.patterns.budget import (
-    CALL_S,
-    LAST_PURSE_S,
-    LIVE_SHARE,
-    PURSE_S,
-    TIMEOUT_S,
-    Last,
-    Leisure,
-    Live,
-    Purse,
-    Spare,
-)
-from services.shard.patterns.compiled import compile_pattern
 from services.shard.patterns.highlights import highlights, match_page
 from services.shard.patterns.reports import reports
-from services.shard.patterns.resting import Resting
 from services.shard.patterns.scanner import load_hyperscan
-from services.shard.patterns.syntax import UnknownError, read
 from shared.batch import EventBatch
 from shared.columns import EVENT_CLOSE, EVENT_OPEN
-from shared.schema import Pattern, PatternReport
+from shared.schema import Pattern
+from tests.pattern_harness import (
+    CLIENT,
+    SERVER,
+    found,
+    look_back,
+    regex,
+    report,
+    run_with,
+    said,
+    text,
+)
 from tests.reference.streams import ACK, FIN, SYN, Packet
 from tests.shard_harness import ShardRun, ends, small
-
-CLIENT, SERVER = ends("10.0.0.1", 40000), ends("10.0.0.2", 80)
-WINDOW = 4096
 
 
 @pytest.fixture(autouse=True)
 def _nobody_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is; what is about that says so."""
     monkeypatch.setattr(budget, "LIVE_PURSE_S", 1e9)
-
-
-def said(octets: bytes, seq: int = 0, port: int = 40000, flags: int = ACK) -> Packet:
-    return Packet(ends("10.0.0.1", port), SERVER, octets, seq=seq, flags=flags, ts_ns=seq + 1)
-
-
-def regex(value: str, id: int = 1, **more: Any) -> Pattern:
-    return Pattern(id=id, name=value, kind="regex", value=value, **more)
-
-
-def text(value: str, id: int = 1, **more: Any) -> Pattern:
-    return Pattern(id=id, name=value, kind="substring", value=value, **more)
-
-
-def run_with(*patterns: Pattern, **settings: Any) -> ShardRun:
-    run = ShardRun(small(**settings))
-    run.worker.patterns.set_patterns(patterns)
-    return run
-
-
-def found(run: ShardRun, port: int = 40000) -> list[tuple[int, int, int]]:
-    """Pattern, start and end of what is kept of a client's stream."""
-    rows = run.tables.flows
-    used = [row for row in range(rows.size) if port in (rows[row]["port_a"], rows[row]["port_b"])]
-    return [
-        (int(match["pattern"]), int(match["start"]), int(match["end"]))
-        for match in run.worker.patterns.matches_of(used[-1])
-    ]
-
-
-def report(run: ShardRun, id: int = 1) -> PatternReport:
-    return next(one for one in reports(run.worker.patterns) if one.id == id)
-
-
-def look_back(run: ShardRun) -> None:
-    while run.worker.work(1):
-        pass
 
 
 # --------------------------------------------------------------------------------------- matches
@@ -189,323 +143,6 @@ def test_all_streams_keep_so_many_and_evicted_ones_make_room() -> None:
         run.take([said(b"aa", seq=port, port=port)])
     assert report(run).matches == 4
     assert len(found(run, 40003)) == 2
-
-
-# ------------------------------------------------------------------------------------------ time
-
-
-EVIL = "(?:a|a)+$|b(?R)?c"
-HAY = b"a" * 4000 + b"!"
-
-
-def at_leisure(run: ShardRun) -> None:
-    """There is time, until nothing is put off any more."""
-    engine = run.worker.patterns
-    while any(fare.skipped for fare in engine.fares.values()) or engine.resting.all():
-        engine.later = Spare()
-        engine.retro.work(10, idle=True)
-    while engine.retro.work(10, idle=True):
-        pass
-
-
-def rested(run: ShardRun) -> None:
-    """The first pattern has rested long enough when there is time."""
-    engine = run.worker.patterns
-    engine.resting = Resting(iter(range(0, 10**9, 1000)).__next__)
-    engine.rest([0])
-
-
-def test_a_pattern_that_takes_for_ever_is_put_off_and_then_stopped() -> None:
-    run = run_with(regex(EVIL), regex("needle", 2))
-    for port in (40000, 40001, 40002):
-        run.take([said(HAY + b"needle", port=port)])
-    run.take([said(b"a", 4007)])
-    slow = report(run)
-    assert (slow.timeouts, slow.skipped, slow.state) == (0, 3, "slow")
-    assert "3 put off" in slow.trouble
-    assert report(run, 2).matches == 3
-    assert report(run, 2).state == "active"
-    at_leisure(run)
-    slow = report(run)
-    assert (slow.timeouts, slow.skipped, slow.state) == (3, 0, "slow")
-    assert "stopped in 3 streams" in slow.trouble
-
-
-@pytest.mark.parametrize("fast", [True, False], ids=["hyperscan", "regex"])
-@pytest.mark.parametrize(
-    "evil", ["(?:a|a){40}[bc]", "(?:a|a)" * 40 + "[bc]", "(?:a|a)" * 40 + "b?c"]
-)
-def test_alternatives_that_backtrack_are_put_off_though_their_length_is_known(
-    evil: str, fast: bool
-) -> None:
-    run = ShardRun(small())
-    run.worker.patterns.use(load_hyperscan() if fast else None)
-    run.worker.patterns.set_patterns([regex(evil), regex("needle", 2)])
-    run.take([said(HAY[:1000] + b"c needle.")])
-    assert (report(run).matches, report(run).skipped) == (0, 1)
-    assert report(run, 2).matches == 1
-    at_leisure(run)
-    assert (report(run).timeouts, report(run).state) == (1, "slow")
-
-
-def test_what_was_put_off_is_left_out_when_its_stream_leaves() -> None:
-    run = run_with(regex(EVIL), max_flows=2)
-    for port in (40000, 40001, 40002):
-        run.take([said(HAY, seq=port, port=port)])
-    for _ in range(4):
-        run.worker.patterns.later = Spare()
-        run.worker.patterns.retro.work(1, idle=True)
-    slow = report(run)
-    assert (slow.timeouts, slow.skipped) == (2, 1)
-    run.worker.patterns.set_patterns([])
-    assert not run.worker.patterns.retro.work(1, idle=True)
-
-
-def test_what_came_while_a_pattern_rested_is_found_once_when_there_is_time() -> None:
-    run = run_with(regex("b[bc]*c"), text("bb", 2))
-    run.take([said(b"bc bc"), said(b"bbc", port=40001)])
-    rested(run)
-    assert found(run) == [(1, 0, 2)]  # the other one may still go on
-    run.take([said(b"c bc ", 5), said(b"c", 3, port=40001)])
-    run.take([said(b"bc", port=40002)])
-    slow = report(run)
-    assert (slow.state, slow.todo_bytes > 0) == ("slow", True)
-    assert "rests until there is time" in slow.trouble
-    assert found(run, 40001) == [(2, 0, 2)]
-    at_leisure(run)
-    assert (report(run).state, report(run).todo_bytes) == ("active", 0)
-    run.take([said(b"c", 4, port=40001)])
-    run.finish()
-    assert found(run) == [(1, 0, 2), (1, 3, 6), (1, 7, 9)]
-    assert found(run, 40001) == [(1, 0, 5), (2, 0, 2)]
-    of_it = sorted((int(row["start"]), octets) for row, octets in run.matched if row["pattern"] < 2)
-    assert of_it == [(0, b"bbccc"), (0, b"bc"), (0, b"bc"), (3, b"bcc"), (7, b"bc")]
-
-
-def test_all_rest_and_wake_up_again() -> None:
-    run = run_with(regex("b+"))
-    run.take([said(b"ab")])
-    rested(run)
-    run.take([said(b"b.", 2)])
-    assert found(run) == []
-    at_leisure(run)
-    run.take([said(b"b.", 4)])
-    assert found(run) == [(1, 1, 3), (1, 4, 5)]
-
-
-def test_packets_that_wait_again_let_it_rest_on() -> None:
-    run = run_with(regex("b+"))
-    run.take([said(b"ab.")])
-    rested(run)
-    run.take([said(b"b.", 3)])
-    engine = run.worker.patterns
-    engine.wake([0])
-    assert not engine.retro.work(1)
-    assert engine.resting.all() == [0]
-    at_leisure(run)
-    assert found(run) == [(1, 1, 2), (1, 3, 4)]
-
-
-def test_what_passes_while_a_pattern_rests_is_counted_where_nothing_is_retained() -> None:
-    run = run_with(regex("b+"), disable_stream_content=True)
-    rested(run)
-    run.take([said(b"b.")])
-    at_leisure(run)
-    assert report(run).trouble == "1 streams lost content before it was looked for"
-
-
-def test_what_leaves_memory_while_a_pattern_rests_is_counted_once_and_said(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    run = run_with(regex("b+c"), text("bc", 2), max_stream_content_bytes=1 << 20, max_flows=16)
-    rested(run)
-    piece, seqs = b"x" * 49_998 + b"bc", iter(range(0, 10**8, 50_000))
-
-    def more(pieces: int, port: int) -> None:
-        for _ in range(pieces):
-            run.take([said(piece, next(seqs), port=port)])
-
-    more(10, 40001)
-    assert report(run).unseen_bytes == 0
-    for port in range(40002, 40032):  # the first streams leave the table as well
-        more(2, port)
-    gone = report(run).unseen_bytes
-    retained = run.tables.used_content()
-    came = 70 * 50_000
-    assert came < gone + retained < 1.1 * came  # headers, and what does not fit before the end
-    assert report(run).todo_bytes == retained
-    assert f"about {gone} bytes of content made room" in report(run).trouble
-    at_leisure(run)
-    assert report(run).unseen_bytes == gone
-    assert report(run).matches >= retained // 51_000  # all that was there
-    run.worker.patterns.rest([0])
-    more(30, 40040)
-    came = 30 * 50_000
-    assert came < report(run).unseen_bytes - gone + run.tables.used_content() < 1.1 * came
-    run.worker.give_up()
-    assert f"nor in about {report(run).unseen_bytes} bytes that had made room" in caplog.text
-    assert report(run, 2).unseen_bytes == 0
-
-
-def test_what_a_pattern_missed_is_looked_at_before_it_makes_room(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("services.shard.patterns.retro.STEP_BYTES", 1 << 16)
-    run = run_with(regex("b+c"), max_stream_content_bytes=1 << 20)
-    rested(run)
-    ports = iter(range(40001, 41000))
-
-    def more() -> None:
-        port = next(ports)
-        run.take([said(b"x" * 49_998 + b"bc", port, port=port)])
-
-    while not any(run.worker.patterns.tails):
-        more()
-    engine = run.worker.patterns
-    before = report(run).unseen_bytes
-    while engine.resting.all() or engine.retro.jobs:
-        engine.later = Spare()
-        engine.retro.work(0, idle=True)
-        more()
-    assert engine.fares[0].lost == 1  # which had gone before it woke up
-    assert report(run).unseen_bytes == before
-
-
-class OfHits(Live):
-    """The first pattern rests when it pays for hits."""
-
-    def pay(self, slot: int, seconds: float, octets: int = 0) -> None:
-        if not octets and slot == 0:
-            self.tired.add(slot)
-
-
-def test_a_pattern_with_a_hit_in_every_byte_rests_and_the_others_go_on() -> None:
-    run = run_with(text("a"), regex("b+c", 2), max_pattern_matches_per_stream=9999)
-    engine = run.worker.patterns
-    engine.now = OfHits(lambda: True)
-    run.take([said(b"a" * 5000 + b"bc")])
-    assert engine.resting.all() == [0]
-    run.take([said(b" bbc a", 5002)])
-    assert [match for match in found(run) if match[0] == 2] == [(2, 5000, 5002), (2, 5003, 5006)]
-    while run.worker.wind_up(1):
-        pass
-    assert report(run).matches + report(run).over_limit == 5001
-
-
-def test_behind_the_last_packet_good_patterns_have_all_they_need_and_bad_ones_a_little(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    run = run_with(regex(EVIL), regex("needle+", 2))
-    for port in range(40000, 40040):
-        run.take([said(HAY + b"needle", port=port)])
-    engine = run.worker.patterns
-    engine.rest([1])
-    run.take([said(b"needle.", 4007)])
-    while run.worker.wind_up(0.01):
-        pass
-    run.worker.give_up()
-    run.finish()
-    assert (report(run, 2).matches, report(run, 2).state) == (41, "active")
-    assert report(run).skipped + report(run).timeouts == 40
-    assert "40 streams; give a simpler expression" in caplog.text
-    assert "needle" not in caplog.text
-
-
-def test_the_costliest_rest_until_the_others_fit() -> None:
-    now = [0.0]
-    budget_of = Live(lambda: True, lambda: now[0])
-    budget_of.suspects = frozenset((4,))
-    budget_of.purse.most = budget_of.purse._left = 0.05
-    now[0] = 1.0
-    for slot, seconds in ((1, 0.01), (2, 0.3), (3, 0.02)):
-        assert budget_of.limit(slot, 100) > 0
-        budget_of.pay(slot, seconds)
-    assert budget_of.limit(2, 100) == 0
-    assert budget_of.settle() == [2]
-    assert budget_of.settle() == []
-    now[0] += 2.0
-    assert budget_of.settle() == []
-    for _ in range(400):  # 1.2 ms at the price of what is ordinary
-        budget_of.pay(5, CALL_S, 1)
-    for _ in range(6000):
-        budget_of.pay(4, CALL_S, 1)
-    assert budget_of.settle() == [4]
-    idle = Live(lambda: False, lambda: now[0])
-    idle.pay(1, 1e10)
-    assert idle.settle() == []
-
-
-def test_the_share_of_those_that_go_on() -> None:
-    """Whoever keeps paying: what is paid stays below the share and some advances."""
-    now, paid = [0.0], 0.0
-    live = Live(lambda: True, lambda: now[0])
-    live.purse.most = live.purse._left = 0.05
-    awake = set(range(10))
-    while now[0] < 10:
-        now[0] += 0.001
-        for slot in awake:
-            if live.limit(slot, 100):
-                live.pay(slot, 0.00005 * (1 + slot))
-                paid += 0.00005 * (1 + slot)
-        now[0] += 0.00005 * sum(1 + slot for slot in awake)
-        awake -= set(live.settle())
-    assert awake
-    assert paid < LIVE_SHARE * now[0] + 10 * 0.05
-
-
-def test_behind_the_last_packet_a_part_for_each() -> None:
-    last = Last(dict.fromkeys((1, 2)))
-    assert last.limit(1, 0) < TIMEOUT_S
-    last.pay(1, LAST_PURSE_S, 0)
-    assert last.limit(1, 0) == 0
-    assert last.limit(2, 0) > 0
-    assert last.limit(3, 0) == 0
-    assert last.settle() == [1]
-
-
-def test_a_purse_fills_with_time() -> None:
-    now = [0.0]
-    purse = Purse(clock=lambda: now[0])
-    purse.pay(0.001, 100_000)
-    assert purse.can_pay()
-    assert purse.worth(0) == pytest.approx(PURSE_S + CALL_S)
-    purse.pay(PURSE_S + 0.05, 10)
-    assert not purse.can_pay()
-    now[0] += 2.0
-    assert purse.can_pay()
-    assert not purse.spend(1.0)
-    purse.refill(0.01)
-    assert purse.worth(0) == pytest.approx(0.01 + CALL_S)
-
-
-def test_there_is_leisure_when_packets_took_little_of_the_time_for_a_while() -> None:
-    now = [0.0]
-    leisure = Leisure(lambda: now[0])
-    for busy, is_there, is_loaded in (
-        (0.0, False, False), (0.0, True, False), (0.35, False, True), (0.15, False, False),
-        (0.05, False, False), (0.05, True, False),
-    ):  # fmt: skip
-        leisure.begin()
-        now[0] += busy
-        leisure.end()
-        now[0] += 0.4 - busy
-        assert (leisure.is_there(), leisure.is_loaded()) == (is_there, is_loaded)
-    leisure.begin()
-    now[0] += 1.0
-    assert leisure.is_loaded()  # in the middle of a batch
-
-
-def test_a_search_that_cannot_take_long_is_known() -> None:
-    def safe_bytes(value: str) -> int:
-        return compile_pattern(regex(value), WINDOW).safe_bytes
-
-    assert safe_bytes(r"flag\{[^}]+\}") == 2048
-    assert safe_bytes("([A-Z]{4}-){3}[A-Z]{4}") > 1 << 16
-    assert safe_bytes(r"\bx\s*;\s*(cat|nc)") == 127
-    assert safe_bytes("(?:a|a)" * 10 + "b") == 4096
-    assert safe_bytes("(?:a|a)" * 30 + "b") == 0
-    for value in ("(a+)+$", "(a|aa)+$", "(?:a?b)*c", r"(.*a){12}$", "a(?R)?b"):
-        assert safe_bytes(value) == 0
 
 
 # --------------------------------------------------------------------------------------- filters
@@ -636,12 +273,6 @@ def test_what_cannot_be_looked_for_is_reported(pattern: Pattern, trouble: str) -
     assert report(run, 2).matches == 1
 
 
-def test_binary_patterns_as_they_are_written() -> None:
-    for words in ("deadbeef", "de ad:be_ef", "0xDE 0xAD 0xbe-ef"):
-        pattern = Pattern(id=1, name="", kind="binary", value=words)
-        assert compile_pattern(pattern, WINDOW).wider == rb"\xde\xad\xbe\xef"
-
-
 def test_view_off_means_no_patterns() -> None:
     run = run_with(text("a"), disable_stream_view=True)
     run.take([said(b"a")])
@@ -687,44 +318,6 @@ def test_a_page_of_matches() -> None:
     rows, octets, total = match_page(run.worker.patterns, run.reader, 0, 1, 2)
     assert (rows["start"].tolist(), rows["pattern"].tolist(), octets) == ([1, 2], [1, 2], b"ba")
     assert total == 4
-
-
-# -------------------------------------------------------------------------------------- syntax
-
-
-@pytest.mark.parametrize(
-    ("words", "low", "high", "before", "after", "plain"),
-    [
-        ("[A-Z0-9]{31}=", 32, 32, 0, 0, True),
-        ("a{2,}?b", 3, 1 << 30, 0, 0, True),
-        ("^a$", 1, 1, 1, 2, False),
-        (r"(?<=ab)c(?!d)", 1, 1, 4, 3, False),
-        ("(?>a|ab)c", 2, 3, 0, 0, False),
-        (r"(?P<x>a)(?P=x)", 1, 1 << 30, 0, 0, False),
-    ],
-)
-def test_what_a_pattern_says_of_itself(
-    words: str, low: int, high: int, before: int, after: int, plain: bool
-) -> None:
-    found = read(words.encode())
-    assert (found.low, found.high) == (low, high)
-    assert (found.before, found.after, found.plain) == (before, after, plain)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [r"\p{L}", "a{e<=1}", "(?R)", r"\K", "[[:alpha:]]", "[a--b]", "(?x) a", r"\N{DIGIT ONE}"],
-)
-def test_a_pattern_with_something_unknown(words: str) -> None:
-    with pytest.raises(UnknownError):
-        read(words.encode())
-
-
-def test_beginnings_are_looked_for_where_they_are_telling() -> None:
-    headed = compile_pattern(regex(r"flag\{[^}]+\}"), WINDOW)
-    assert (headed.head, headed.reach) == (rb"\x66\x6c\x61\x67\x7b", WINDOW)
-    assert compile_pattern(regex(r"\w+@x"), WINDOW).head == b""
-    assert compile_pattern(regex("abc|d.*e"), WINDOW).head == b""
 
 
 def test_without_hyperscan_it_is_said_once(
