@@ -60,7 +60,8 @@ class Refused(Exception):  # noqa: N818  an answer too, only not the one hoped f
 
 class Peer:
     """One service's request socket. `code` and `hint` go into the 503 when it does not answer.
-    locate: says where it is now; until when (loop time) that may take is its argument."""
+    locate: says where it is now; until when (loop time) that may take is its argument. over: set
+    once nobody is to be asked any more."""
 
     def __init__(
         self,
@@ -70,19 +71,19 @@ class Peer:
         code: str,
         hint: str,
         locate: Callable[[float], Awaitable[Address]],
+        over: asyncio.Event,
     ) -> None:
         self.name, self.code, self.hint = name, code, hint
-        self._context, self._bus, self._locate = context, bus, locate
+        self._context, self._bus, self._locate, self._over = context, bus, locate, over
         self._address: Address | None = None
         self._idle: list[zmq.asyncio.Socket] = []
         self._turn = asyncio.Semaphore(SOCKETS)
         self._waits: set[asyncio.Timeout] = set()
-        self._over = False
         self.timeouts = 0
 
     async def ask(self, op: str, args: dict[str, Any], until: float) -> Answer:
         """Ask; `until` is loop time. Problem (503) when no answer came, Refused when it said no."""
-        if self._over:
+        if self._over.is_set():
             raise self.unavailable("cannot be asked any more: the API ends")
         request = Request(op=op, args=args).pack()
         try:
@@ -140,9 +141,7 @@ class Peer:
         return Problem(503, self.code, f"{self.name} {why}", self.hint)
 
     def give_up(self) -> None:
-        """End every wait now, and those that would begin later: what is asked ends, too, and a
-        request that comes meanwhile would wait until the server cuts it off without an answer."""
-        self._over = True
+        """End every wait now."""
         for wait in self._waits:
             if not wait.expired():
                 wait.reschedule(0)
@@ -154,6 +153,7 @@ class Backend:
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.context = zmq.asyncio.Context(io_threads=1)
+        self._over = asyncio.Event()
         self.coordinator = Peer(
             self.context,
             bus,
@@ -161,9 +161,9 @@ class Backend:
             "coordinator_unavailable",
             "it may be starting or being restarted: try again in a moment",
             self._locate_coordinator,
+            self._over,
         )
         self._shards: dict[int, Peer] = {}
-        self._over = False
         self._located_at = -LOCATE_S
         self._locating = asyncio.Lock()
 
@@ -176,9 +176,8 @@ class Backend:
                 "shard_unavailable",
                 "it may be starting or being restarted, and what it retained is gone if it was",
                 partial(self._locate_shard, index),
+                self._over,
             )
-            if self._over:
-                self._shards[index].give_up()
         return self._shards[index]
 
     async def _locate_coordinator(self, until: float) -> Address:
@@ -213,8 +212,9 @@ class Backend:
         return socket
 
     def give_up(self) -> None:
-        """End every wait for an answer: the process is about to end."""
-        self._over = True
+        """End every wait for an answer, and let none begin: the process is about to end, and so are
+        those it asks. A request that comes meanwhile would wait until the server cuts it off."""
+        self._over.set()
         for peer in self.peers:
             peer.give_up()
 
