@@ -1,13 +1,11 @@
 """Where compiled kernels are kept between runs, and how to tell that they are not there yet.
 
-numba looks only at the file of a kernel when it asks whether the compiled form is stale: a piece
-that was inlined from another file, or a constant from the column tables, would go unnoticed. So
-the folder is named after the digest of everything that kernels are made of.
+Pieces from other files and constants from the column tables are compiled into a kernel, so the
+folder is named after the digest of everything that kernels are made of.
 """
 
-import atexit
 import hashlib
-import importlib
+import importlib.util
 import multiprocessing
 import os
 import platform
@@ -25,7 +23,7 @@ from pathlib import Path
 from shared import parent
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIABLE = "NUMBA_CACHE_DIR"
+VARIABLE = "FLOWMATE_KERNELS"
 WARM, PORTABLE = "warm", "portable"  # files in the folder that say so
 # the level of the x86-64 psABI, as /proc/cpuinfo spells its flags
 X86_64_V3 = frozenset(("avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"))
@@ -41,19 +39,25 @@ def sources() -> list[Path]:
 
 
 def digest() -> str:
-    """16 hex digits that change with the kernels, numba, its checks, Python, or where they lie."""
-    checked = os.environ.get("NUMBA_BOUNDSCHECK", "")  # numba keeps both kinds under one name
-    from importlib.metadata import version  # 30 ms that the launcher need not wait for
-
-    parts = (version("numba"), platform.python_version(), str(ROOT), checked)
+    """16 hex digits that change with the kernels, numba, its checks, or Python."""
+    checked = os.environ.get("NUMBA_BOUNDSCHECK", "")
+    parts = (compiler_version(), platform.python_version(), checked)
     result = hashlib.sha256(" ".join(parts).encode())
     for file in sources():
         result.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     return result.hexdigest()[:16]
 
 
+def compiler_version() -> str:
+    """numba's own file about that: asking importlib.metadata costs 30 ms."""
+    numba = importlib.util.find_spec("numba")
+    if numba is None or numba.origin is None:
+        return ""
+    return Path(numba.origin).with_name("_version.py").read_text()
+
+
 def folder() -> Path:
-    """Where this version's kernels are, or will be, kept; $NUMBA_CACHE_DIR has the first word."""
+    """Where this version's kernels are, or will be, kept; $FLOWMATE_KERNELS has the first word."""
     if given := os.environ.get(VARIABLE):
         return Path(given)
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -72,13 +76,11 @@ def note_warm() -> None:
 
 
 def prepare() -> None:
-    """Point numba at the folder, made when needed. Call before numba is imported."""
+    """Make the folder where that is needed. Call before numba is imported."""
     place = folder()
     if os.environ.get(VARIABLE):
         if (place / PORTABLE).exists() and (baseline := _baseline()):
             os.environ |= baseline
-        if place.is_dir() and not os.access(place, os.W_OK):
-            os.environ[VARIABLE] = str(_copy(place))
         return
     if not _make(place):
         # no home, or a read-only one: a folder for this user alone, since what is in it is run
@@ -103,15 +105,6 @@ def _baseline() -> dict[str, str]:
         flags = next((line for line in file if line.startswith("flags")), "").split()
     known = platform.machine() == "x86_64" and X86_64_V3.issubset(flags)
     return {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""} if known else {}
-
-
-def _copy(place: Path) -> Path:
-    """Private folders over the files of one that is read-only, as in an image: numba insists on
-    being able to write where it reads."""
-    copy = Path(tempfile.mkdtemp(prefix="flowmate-kernels-")) / "kernels"
-    shutil.copytree(place.absolute(), copy, copy_function=os.symlink)
-    atexit.register(shutil.rmtree, copy.parent, ignore_errors=True)
-    return copy
 
 
 def _make(place: Path) -> bool:

@@ -6,7 +6,6 @@ so one scrape of the API tells of the whole run, also of services that nobody ca
 Names are `flowmate_<service>_<noun>_<unit>[_total]`; labels come only from closed sets.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -16,35 +15,8 @@ from prometheus_client.registry import Collector
 
 from shared.errors import UserError
 from shared.settings import Service, flag, host_port
+from shared.stats import GAUGES, resident_bytes
 
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-# of the counters that services send to the coordinator these go up and down; all others only grow
-GAUGES: Mapping[Service, frozenset[str]] = {
-    "capture": frozenset(
-        {
-            "queue_rows",
-            "queue_rows_peak",
-            "queue_rows_max",
-            "open_rows",
-            "lag_ms",
-            "packet_ring_bytes",
-            "packet_ring_bytes_max",
-            "process_resident_bytes",
-        }
-    ),
-    "shard": frozenset(
-        {
-            "flow_rows",
-            "flow_rows_max",
-            "content_used_bytes",
-            "content_budget_bytes",
-            "content_favorite_bytes",
-            "held_segments",
-            "analyzers_live",
-            "process_resident_bytes",
-        }
-    ),
-}
 # first word of some counters, and what the rest of their names is a label of
 FAMILIES: Mapping[Service, Mapping[str, str]] = {
     "capture": {"decode": "status", "fragments": "fate", "dropped": "reason"}
@@ -130,13 +102,9 @@ def add(
     metric.add_metric(values, value)
 
 
-def resident_bytes() -> int:
-    """RAM of this process, proc(5) statm; 0 where there is no /proc."""
-    try:
-        with open("/proc/self/statm", "rb") as statm:
-            return int(statm.read().split()[1]) * PAGE_BYTES
-    except OSError:
-        return 0
+def serve_stats(listen: str, service: Service, read: Callable[[], Mapping[str, int]]) -> None:
+    """Serve a service's own counters, as `serve` does."""
+    serve(listen, Stats(service, read).registry)
 
 
 def serve(listen: str, registry: CollectorRegistry) -> None:

@@ -8,13 +8,12 @@ services that have to do with it.
 
 import socket as sockets
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from shared import curve
 from shared.errors import UserError
-from shared.guard import Guard
 from shared.schema import Reach, Reply
 from shared.settings import EVERY, Service, Settings, host_port
 from shared.wire import REQUEST_DEADLINE_MS, Address, Bus, Role
@@ -36,6 +35,9 @@ ASK_LEAST_MS = 1000
 BEAT_MS, SILENT_MS = 2000, 6000  # a machine that is gone says nothing
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104  compared with
 NOWHERE = "tcp://127.0.0.1:0"
+
+if TYPE_CHECKING:
+    from shared.guard import Guard
 
 Socket = zmq.Socket[bytes]
 
@@ -96,6 +98,8 @@ class TcpBus(Bus):
         """At `--bus-listen`: the coordinator on the ports of its address, a shard on its own."""
         role = address.role
         if self._guard is None:
+            from shared.guard import Guard  # asyncio comes with it
+
             self._guard = Guard(socket.context, self.keys.public, ALLOWED)
         _prepare(socket)
         socket.curve_secretkey = self.keys.secret

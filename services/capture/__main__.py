@@ -28,10 +28,10 @@ from services.capture.sources import open_sources
 from services.capture.uploads import Uploads
 from services.capture.whereabouts import Whereabouts
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
-from shared.metrics import Stats, resident_bytes, serve
 from shared.service import Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.sources import NOTHING_TO_READ, has_input
+from shared.stats import resident_bytes
 from shared.tcp_bus import bus_of
 from shared.uploads import takes_uploads
 
@@ -73,7 +73,10 @@ class Capture:
         self.ring = open_ring(settings)
         self.pump = Pump(self.router, self.ring)
         self.refeeding = Refeeding(self.ring, self.router)
-        serve(settings.metrics_listen, Stats("capture", self.stats).registry)
+        if settings.metrics_listen:
+            from shared.metrics import serve_stats
+
+            serve_stats(settings.metrics_listen, "capture", self.stats)
 
     # ------------------------------------------------------------------------------ run
     def run(self) -> int:

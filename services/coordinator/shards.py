@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared import metrics
+from shared import stats
 from shared.schema import EventsHeader, Reach
 
 TAKEOVER_AFTER_S = 2.0
@@ -30,7 +30,7 @@ KEPT = (
     "instance", "pid", "host", "ended", "stats", "carried", "restarts", "events", "messages_lost",
     "messages_repeated", "orphaned_streams", "rows", "seen",
 )  # fmt: skip
-GAUGES = metrics.GAUGES["shard"]
+GAUGES = stats.GAUGES["shard"]
 
 
 class RefusedError(Exception):

@@ -6,12 +6,12 @@ from typing import Any
 
 from services.coordinator.ledger import Ledger
 from services.coordinator.state import StateFile
-from shared import metrics
+from shared import stats
 from shared.columns import DECODE_STATUSES, PARSED
 from shared.schema import CaptureReport, SourceReport
 
 SILENT_AFTER_S = 2.0
-GAUGES = metrics.GAUGES["capture"]
+GAUGES = stats.GAUGES["capture"]
 DECODED = f"decode_{DECODE_STATUSES[PARSED]}"
 AGAIN = ("file", "watch", "upload")  # kinds of sources that a new capture reads again
 

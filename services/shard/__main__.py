@@ -24,10 +24,10 @@ from shared.batch import EventBatch
 from shared.errors import EXIT_INTERNAL, EXIT_OK, UserError
 from shared.lanes import LaneGoneError, LaneReceiver, Received
 from shared.memory import give_back
-from shared.metrics import GAUGES, Stats, resident_bytes, serve
 from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
+from shared.stats import GAUGES, resident_bytes
 from shared.tcp_bus import bus_of
 from shared.unanswered import Unanswered
 from shared.uploads import takes_uploads
@@ -142,7 +142,10 @@ class Shard:
             self.lanes.wait(self.instance)
         self.asked = open_socket(self.context, zmq.ROUTER, 1024)
         self.bus.bind(self.asked, self.bus.shard_requests(index))
-        serve(self.settings.metrics_listen, Stats("shard", self.stats).registry)
+        if self.settings.metrics_listen:
+            from shared.metrics import serve_stats
+
+            serve_stats(self.settings.metrics_listen, "shard", self.stats)
         self.loop.on_readable(self.lanes.socket, self._packets)
         self.loop.on_readable(self.asked, self._answer)
         self.loop.on_readable(self.control, self._control)

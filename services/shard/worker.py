@@ -1,13 +1,13 @@
 """One shard's work on a batch: track, store, inspect, tell."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.shard.analyze import Analyzers
-from services.shard.bound import bound
 from services.shard.kernels import state as s
 from services.shard.kernels.content import store_groups
 from services.shard.kernels.dns import parse_dns
@@ -45,12 +45,12 @@ class Worker:
         self.tables, self.shard, self._tell = tables, shard, tell
         self.now_ns = 0
         steps = (assign_parsers, parse_http1, parse_websocket, parse_dns, parse_tls)
-        self._inspect = bound(inspect_groups, tables.columns)
-        self._parse = [bound(step, tables.columns) for step in steps]
-        self._sweep = bound(sweep, tables.columns)
-        self._end_parsers = bound(end_parsers, tables.columns)
-        self._events = bound(collect_events, tables.columns)
-        self._messages = bound(collect_messages, tables.columns)
+        self._inspect = partial(inspect_groups, tables.columns)
+        self._parse = [partial(step, tables.columns) for step in steps]
+        self._sweep = partial(sweep, tables.columns)
+        self._end_parsers = partial(end_parsers, tables.columns)
+        self._events = partial(collect_events, tables.columns)
+        self._messages = partial(collect_messages, tables.columns)
         self.analyzers = Analyzers(tables)
         self.patterns = PatternEngine(tables, tables.shards, tell)
         self.searches = Searches(self.patterns)

@@ -40,11 +40,3 @@ class _Unfinished(JITCodeLibrary):
 class PieceCompiler(Compiler):
     def __init__(self, typing: Any, target: Any, library: Any, *rest: Any) -> None:
         super().__init__(typing, target, library or _Unfinished(target.codegen(), "piece"), *rest)
-
-
-def let_go(kernel: Any) -> Any:
-    """The kernel without the form of it that others could be linked with, of which a process holds
-    tens of MB: none is, since pieces are inlined before."""
-    for compiled in kernel.overloads.values():
-        compiled.library._shared_module = None  # noqa: SLF001
-    return kernel

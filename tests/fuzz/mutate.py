@@ -57,9 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def check_bounds() -> NoReturn:
-    """Start again with kernels that check every index; they are kept in a folder of their own."""
-    folder = f"{kernel_cache.folder()}-checked"
-    checked = {"NUMBA_BOUNDSCHECK": "1", kernel_cache.VARIABLE: folder}
+    """Start again with kernels that check every index; they are kept apart from others."""
+    checked = {"NUMBA_BOUNDSCHECK": "1", kernel_cache.VARIABLE: ""}
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | checked)
 
 

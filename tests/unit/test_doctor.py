@@ -31,7 +31,7 @@ def said(
 ) -> "subprocess.CompletedProcess[str]":
     """The command, with a cache of its own. before: called in the new process."""
     environ = clean_environ() | {"XDG_CACHE_HOME": str(folder)}
-    environ.pop("NUMBA_CACHE_DIR", None)  # set where kernels were imported before
+    environ.pop("FLOWMATE_KERNELS", None)  # set where kernels were imported before
     return subprocess.run(
         [sys.executable, "-m", "shared.launcher", "doctor", *words],
         cwd=folder,

@@ -373,7 +373,7 @@ def test_services_end_when_the_launcher_is_killed(tree: Tree) -> None:
 
 def test_compilers_end_when_the_launcher_is_killed(tree: Tree) -> None:
     """The processes of a first run, before there is any service."""
-    cold = {"XDG_CACHE_HOME": str(tree.folder / "cache"), "NUMBA_CACHE_DIR": ""}
+    cold = {"XDG_CACHE_HOME": str(tree.folder / "cache"), "FLOWMATE_KERNELS": ""}
     with tree.start("--pcap", "a.pcap", **cold) as process:
         heard(process, "compiling kernels")
         eventually(lambda: len(processes_of(process.pid)) > 1)  # the workers of the first

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.memory import STEP, Filling, Pages, give_back, rows_of, zeros
-from shared.metrics import resident_bytes
+from shared.stats import resident_bytes
 
 SIZE = 8 * STEP
 

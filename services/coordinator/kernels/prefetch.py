@@ -5,37 +5,37 @@ on over a hint at once, so that the memory of many is under way while earlier on
 """
 
 # numba has no types for what stands here
-# mypy: disable-error-code="no-untyped-call,untyped-decorator"
+# mypy: disable-error-code="no-untyped-call"
 
 from typing import Any
 
-from llvmlite import ir
-from numba import config, types
-from numba.core import cgutils
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
+from shared.kernels import IS_PLAIN, Piece
 
 FOR_READING, INTO_ALL_CACHES, DATA = 0, 3, 1  # as LLVM's language reference has it
-INT32 = ir.IntType(32)
 
 
 def nothing(octets: Any, at: Any) -> None:
     """What is left of it in plain Python."""
 
 
-@intrinsic
 def hint(typing: Any, octets: Any, at: Any) -> Any:
     """Have the line of octets[at], a column of bytes, fetched; `at` is unsigned."""
+    from llvmlite import ir
+    from numba import types
+    from numba.core import cgutils
+    from numba.np.arrayobj import make_array
+
+    pointer, int32 = cgutils.voidptr_t, ir.IntType(32)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         column = make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.bitcast(builder.gep(column.data, [arguments[1]]), cgutils.voidptr_t)
-        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, INT32, INT32, INT32])
-        fetch = builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], kind)
-        builder.call(fetch, [place, INT32(FOR_READING), INT32(INTO_ALL_CACHES), INT32(DATA)])
+        place = builder.bitcast(builder.gep(column.data, [arguments[1]]), pointer)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, int32, int32, int32])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
+        builder.call(fetch, [place, int32(FOR_READING), int32(INTO_ALL_CACHES), int32(DATA)])
         return context.get_dummy_value()
 
     return types.void(octets, types.uint64), generate
 
 
-prefetch: Any = nothing if config.DISABLE_JIT else hint  # type: ignore[attr-defined]
+prefetch: Any = nothing if IS_PLAIN else Piece(hint, writes_code=True)

@@ -266,24 +266,18 @@ def store_groups(t: ShardColumns, payload: U8) -> None:
                     done = np.uint64(0)
 
 
-@kernel
-def list_extents(
-    t: ShardColumns,
-    row: int,
-    direction: int,
-    starts: OutU64,
-    lengths: OutU64,
-    places: OutU64,
-    times: OutI64,
-    retained: OutU64,
-) -> int:
-    """Walk a stream's chains from the newest extents: what is retained of one direction.
-
-    Fills starts (logical offsets), lengths, places (byte index
-    in the rings) and times of the direction's extents, newest first, as many as fit; retained:
-    (2,) retained bytes by direction. Returns the number of extents of the direction. A chain ends
-    at the first extent that is overwritten, both where the stream's own cap is reached.
-    """
+@inlined
+def walk_extents(
+    t: Any,
+    row: Any,
+    direction: Any,
+    starts: Any,
+    lengths: Any,
+    places: Any,
+    times: Any,
+    retained: Any,
+) -> Any:
+    """`list_extents`, for kernels."""
     count = 0
     cap = np.uint64(t.config[STREAM_CAP])
     seen = np.uint64(0)
@@ -309,3 +303,25 @@ def list_extents(
             seen += length
             at = t.ring64[word]
     return count
+
+
+@kernel
+def list_extents(
+    t: ShardColumns,
+    row: int,
+    direction: int,
+    starts: OutU64,
+    lengths: OutU64,
+    places: OutU64,
+    times: OutI64,
+    retained: OutU64,
+) -> int:
+    """Walk a stream's chains from the newest extents: what is retained of one direction.
+
+    Fills starts (logical offsets), lengths, places (byte index
+    in the rings) and times of the direction's extents, newest first, as many as fit; retained:
+    (2,) retained bytes by direction. Returns the number of extents of the direction. A chain ends
+    at the first extent that is overwritten, both where the stream's own cap is reached.
+    """
+    count = walk_extents(t, row, direction, starts, lengths, places, times, retained)
+    return int(count)

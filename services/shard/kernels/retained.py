@@ -11,8 +11,8 @@ from services.shard.kernels.content import (
     ZERO,
     copy_bytes,
     is_there,
-    list_extents,
     place,
+    walk_extents,
 )
 from services.shard.kernels.sought import (
     ASKED_0,
@@ -42,7 +42,7 @@ def list_in_order(t: Any, m: Any, row: Any, side: Any) -> Any:
     places, times = m.listed[2 * room : 3 * room], m.listed_times
     which: Any = np.int64(row)
     of: Any = np.int64(side)
-    found: Any = list_extents(t, which, of, starts, lengths, places, times, m.listed[3 * room :])
+    found: Any = walk_extents(t, which, of, starts, lengths, places, times, m.listed[3 * room :])
     count = min(found, room)
     for i in range(count // 2):
         j = count - 1 - i
