@@ -23,7 +23,8 @@ class SchemaError(ValueError):
 class Message(BaseModel):
     """A header. Unknown fields are refused: sender and receiver are of one version."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # defer_build: of all these each service uses a few
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     v: int = SCHEMA_VERSION
 
