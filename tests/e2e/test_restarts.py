@@ -80,7 +80,7 @@ def test_a_shard_that_is_killed_comes_back_and_what_went_with_it_is_counted(
     orphaned = sum(each["orphaned_streams"] for each in health["shards"])
     assert orphaned > 0
     said = [line for line in events_of(tmp_path / "out.jsonl") if line["event"] == "health"]
-    told = [line["reason"] for line in said if line["status"] == "degraded" and "reason" in line]
+    told = [line["reason"] for line in said if line.get("status") == "degraded"]
     assert any(name in reason for reason in told)
 
 
