@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT, clean_environ
-from tests.e2e.run import Row, Served, events_of, flowmate, free_port, pid_of, served, total
+from tests.e2e.run import Row, Served, events_of, flowmate, pid_of, served, total
 from tests.e2e.steady import (
     ON_THE_WAY,
     PACKETS,
@@ -27,6 +27,7 @@ from tests.e2e.steady import (
 )
 from tests.e2e.test_reading import octets_of
 from tests.pcap_server import serving
+from tests.ports import free_port
 from tests.rotating_writer import parts_of
 from tests.waiting import eventually
 
