@@ -8,6 +8,8 @@ LISTEN ?= 127.0.0.1:33111
 COUNT  ?= 10000
 SECONDS ?= 600
 SEED   ?=
+# of pytest, at a time, each with whole files of tests; 0 = one after the other
+WORKERS ?= 2
 
 UI         := services/api/ui
 UI_BUILT   := services/api/static/ui/index.html
@@ -44,11 +46,11 @@ run: install ## analyse a capture (PCAP=file, or a generated sample); UI and API
 
 test: install ## every test that needs no container engine
 	@$(BIN)/flowmate warm
-	$(BIN)/pytest -m "not containers"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not containers"
 
 check: lint ui-check ## what has to pass before a change goes in
 	@$(BIN)/flowmate warm
-	$(BIN)/pytest -m "not e2e and not containers"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not e2e and not containers"
 
 lint: install ## format, rules, types, import directions
 	$(BIN)/ruff format --check .

@@ -1,27 +1,17 @@
 """A run as on several machines, all of them this one: each service alone, over TCP, with keys."""
 
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from shared import curve
 from tests.conftest import ROOT, clean_environ
+from tests.ports import free_ports
 
 STOP_SECONDS = 20
 COORDINATOR_PORTS = 4
-
-
-def free_ports(count: int) -> int:
-    """The first of some successive ports of this machine that nobody has."""
-    while True:
-        with ExitStack() as held, suppress(OSError):
-            first = held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-            for port in range(first + 1, first + count):
-                held.enter_context(socket.create_server(("127.0.0.1", port)))
-            return int(first)
 
 
 class Cluster:

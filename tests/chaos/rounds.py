@@ -2,14 +2,12 @@
 
 import json
 import random
-import shutil
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from services.coordinator.annotations import KIND
@@ -18,6 +16,7 @@ from tests.chaos.trouble import Trouble
 from tests.conftest import ROOT, clean_environ
 from tests.e2e import steady
 from tests.e2e.run import Row, Served, served, total
+from tests.state_files import documents
 from tests.waiting import eventually
 
 STREAMS, PER_STREAM = 200, 50
@@ -137,7 +136,8 @@ class Round:
         for each in self.favorites:
             response = run.client.patch(f"/api/streams/{each}", json={"favorite": True})
             assert response.status_code == 200, response.text
-        time.sleep(0.5)  # the state file has it within 100 ms
+        wanted = {(KIND, each) for each in self.favorites}
+        eventually(lambda: wanted <= documents(self.disk / "state.db"))
         trouble = Trouble(self.rng, run, killable, self.disk if self.can_fill else None)
         self.done, self.trouble = trouble.done, trouble
         until = time.monotonic() + seconds
@@ -166,11 +166,8 @@ class Round:
     def _check_rows(self, run: Served, are_all_there: bool) -> None:
         """All streams and favourites; where a lost shard's rows went with a coordinator, and no
         packets of them came since, those that are there, and the favourites in the state file."""
-        for part in self.disk.glob("state.db*"):  # which its owner has for itself
-            shutil.copy(part, self.folder)
-        with closing(sqlite3.connect(self.folder / "state.db")) as state:
-            kept = state.execute("SELECT id FROM documents WHERE kind = ?", (KIND,))
-            assert {str(stream) for (stream,) in kept} == {*self.favorites}
+        kept = documents(self.disk / "state.db")
+        assert {stream for kind, stream in kept if kind == KIND} == {*self.favorites}
         there = {*self.favorites}
         if are_all_there:  # shards may still be telling a new coordinator what they have
             eventually(lambda: len(run.rows()) == STREAMS)

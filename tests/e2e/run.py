@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.conftest import clean_environ
+from tests.ports import free_port
 
 COMMAND = os.environ.get("FLOWMATE_COMMAND") or str(Path(sys.executable).with_name("flowmate"))
 RUN_SECONDS = 180  # a first run compiles the kernels
@@ -150,12 +150,6 @@ def events_of(path: Path) -> list[Row]:
     found = [json.loads(line) for line in text.splitlines()]
     assert all(isinstance(event, dict) for event in found)
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def processes_of(launcher: int) -> set[int]:

@@ -1,6 +1,7 @@
 """Known traffic, evenly over many TCP streams, and what becomes of it when services are killed."""
 
 import os
+import re
 import signal
 
 from tests import builders as b
@@ -45,8 +46,16 @@ def life_of(health: Row, service: str) -> Row:
     return next((each for each in health["services"] if each["service"] == service), {})
 
 
+def met(run: Served) -> None:
+    """Until the first capture has a lane to every shard, and reads."""
+    room = re.compile(r"^flowmate_capture_queue_rows_max [1-9]", re.MULTILINE)
+    run.wait_for(lambda _: room.search(run.client.get("/metrics").text))
+
+
 def held(run: Served) -> int:
-    """Stop the shard, so that capture waits for it in the middle of its input; its pid."""
+    """Stop the shard, so that capture waits for it in the middle of its input; its pid. Capture has
+    to have met it: it would wait for ever for a lane to one that is stopped."""
+    met(run)
     shard = pid_of(run, "shard")
     os.kill(shard, signal.SIGSTOP)
     return shard

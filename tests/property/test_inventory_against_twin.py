@@ -52,7 +52,7 @@ def as_pieces(rows: list[tuple[int, int, int, int, int]]) -> np.ndarray[Any, Any
     return result
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.integers(1, 7), messages)
 def test_agrees_with_the_reference(capacity: int, told: list[Any]) -> None:
     inventory, twin = Inventory(capacity), reference.Inventory(capacity)

@@ -37,7 +37,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.integers(1, 20), steps)
 def test_agrees_with_the_reference(capacity: int, told: list[Any]) -> None:
     marks = np.zeros(SLOTS, np.uint8)

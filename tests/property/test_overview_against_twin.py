@@ -79,7 +79,7 @@ class Whole:
         ]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(st.tuples(rows(), more_of_a_row), max_size=12), filters, st.integers(1, 512))
 def test_overviews_agree_with_a_loop_over_the_rows(
     told: list[Any], given_filter: dict[str, Any], most: int

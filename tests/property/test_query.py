@@ -161,7 +161,7 @@ def numbers(inventory: Inventory, wanted: StreamFilter, order: str, limit: int) 
         assert found.slots.size == limit
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(rows(), max_size=12), filters, st.integers(1, 5))
 def test_a_filter_gives_what_a_loop_over_the_rows_gives(
     streams: list[dict[str, Any]], given_filter: dict[str, Any], limit: int

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.e2e.run import COMMAND, STOP_SECONDS, Served, environ, free_port
+from tests.e2e.run import COMMAND, STOP_SECONDS, Served, environ
+from tests.ports import free_port
 
 
 class Apart(Served):

@@ -14,7 +14,7 @@ from playwright.sync_api import (
 )
 from playwright.sync_api import Error as BrowserError
 
-WAIT_MS = 10_000
+WAIT_MS = 30_000  # for what takes a moment, on a machine that is busy
 # what the content security policy stopped is told to the page
 WATCH = """
 window.__violations = [];

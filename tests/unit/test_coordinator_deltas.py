@@ -52,6 +52,20 @@ def test_the_log_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert log.bytes == sum(len(packed) for packed in published[-len(log) :])
 
 
+def test_what_is_kept_is_what_was_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long each is, and wherever in memory it comes to lie."""
+    monkeypatch.setattr(deltas, "LOG_BYTES_MAX", 1000)
+    log, published = log_of(0, capacity=6)
+    lengths = [0, 300, 7, 900, 1, 450, 460, 20, 899, 30, *range(40, 140, 3), *range(60)]
+    for length in lengths:
+        log.append("state", {"comment": "x" * length})
+        assert 1 <= len(log) <= 6
+        kept = [msgpack.unpackb(packed) for packed in published[-len(log) :]]
+        assert log.after(log.latest - len(log), 100)["deltas"] == kept
+        assert log.bytes == sum(len(packed) for packed in published[-len(log) :])
+    assert len(log) == 6
+
+
 def test_an_answer_is_bounded_in_bytes_but_never_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     log, _ = log_of(3)
     monkeypatch.setattr(deltas, "REPLY_BYTES_MAX", 1)

@@ -12,6 +12,7 @@ from services.capture import over_ip
 from services.capture.over_ip import OverIp
 from shared.errors import UserError
 from tests.builders import pcapng_bytes
+from tests.ports import free_port
 from tests.watching import Reader, capture, frames, records
 
 SECTION, MAGIC = b"\x0a\x0d\x0d\x0a", b"\x4d\x3c\x2b\x1a"  # of a pcapng section header
@@ -84,11 +85,6 @@ def client() -> Iterator[Callable[..., Reader]]:
     yield start
     for reader in readers:
         reader.source.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize(

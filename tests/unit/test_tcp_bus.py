@@ -15,8 +15,8 @@ from shared.lanes import LaneReceiver, LaneSender
 from shared.settings import Service, Settings
 from shared.tcp_bus import TcpBus, bus_of
 from shared.wire import Bus, open_socket
-from tests.cluster import free_ports
 from tests.conftest import Flowmate
+from tests.ports import free_ports
 from tests.waiting import eventually
 
 SILENCE_MS = 500
