@@ -80,15 +80,18 @@ def clients(given: argparse.Namespace) -> list[Waits]:
 def told(alone: list[Ingest], crowded: list[Ingest]) -> str:
     """The table of packets/s and CPU."""
     lines = [
-        "| run | k packets/s | wall s | CPU s by service | crowd CPU s | changes told | others |",
-        "|---|---|---|---|---|---|---|",
+        "| run | k packets/s | wall s | CPU s by service | crowd CPU s | polls | reads"
+        " | changes told | others |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, one in [("alone", a) for a in alone] + [("with clients", c) for c in crowded]:
         cpu = " · ".join(f"{service} {s:.2f}" for service, s in one.cpu_s.items())
         found = one.crowd or {"cpu_s": 0.0, "counts": {}}
+        counts = found["counts"]
         lines.append(
             f"| {name} | {one.rate / 1e3:,.0f} | {one.seconds:.2f} | {cpu}"
-            f" | {found['cpu_s']:.2f} | {found['counts'].get('changes', 0):,}"
+            f" | {found['cpu_s']:.2f} | {counts.get('polls', 0):,} | {counts.get('reads 200', 0):,}"
+            f" | {counts.get('changes', 0):,}"
             f" | {one.others_cores:.2f} |"
         )
     median = statistics.median

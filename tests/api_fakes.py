@@ -89,6 +89,7 @@ class FakeCoordinator(FakeService):
                 "metrics": lambda args: (Reply(), [b"flowmate_shard_gaps_total 3.0\n"]),
                 "streams": self._streams,
                 "stream": self._stream,
+                "where": self._where,
                 "deltas": self._deltas,
                 "timeline": self._timeline,
                 "facets": self._facets,
@@ -191,6 +192,11 @@ class FakeCoordinator(FakeService):
         chosen = np.flatnonzero(self.events["stream_id"] == np.uint64(args["stream_id"])).tolist()
         result = {"count": len(chosen), "total": 0, "hidden": 0, "next_cursor": None}
         return Reply(result=result), self._rows(chosen)
+
+    def _where(self, args: dict[str, Any]) -> Answer:
+        found = self.events[self.events["stream_id"] == np.uint64(args["stream_id"])]
+        names = ("shard", "row", "client") if len(found) else ()
+        return Reply(result={name: int(found[0][name]) for name in names}), []
 
     def _topology(self, args: dict[str, Any]) -> Answer:
         shards = [{"index": index, "ready": True} for index in self.shard_indices]

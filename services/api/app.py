@@ -28,6 +28,7 @@ from services.api import (
 )
 from services.api.auth import Guard
 from services.api.backend import Backend, Refused
+from services.api.direct import Direct
 from services.api.edge import Edge
 from services.api.feed import Feed
 from services.api.openapi import Described
@@ -94,7 +95,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 def layered(app: FastAPI, names: frozenset[str] | None) -> ASGIApp:
     """The app as a server runs it. names: host names it answers to, None = any."""
-    return Edge(Guard(app, app.state.settings.api_token, names), app.state.metrics)
+    guarded = Guard(Direct(app), app.state.settings.api_token, names)
+    return Edge(guarded, app.state.metrics)
 
 
 @asynccontextmanager

@@ -7,16 +7,17 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
-from services.api.backend import Answer, deadline
+from services.api.backend import Answer, Backend, deadline
 from services.api.context import Place
 from services.api.deps import StreamId, TheBackend, TheSettings, json_response
 from services.api.models import INT64_MAX, Content
 from services.api.problems import EVICTED, RESPONSES, UNKNOWN_STREAM, Problem
 from services.api.reading import of_shard
-from services.api.streams import find_stream
+from services.api.streams import find_stream, locate
 from services.api.transformed import PATTERN, TransformView, chain_of, profile_chain, transformed
 from services.api.transforms import NAMES
 from shared.schema import ContentQuery
+from shared.settings import Settings
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 
@@ -69,8 +70,15 @@ async def get_content(
     parameters: Annotated[ContentParameters, Query()],
 ) -> Response:
     """A window of one direction: its retained segments, and the gaps between them."""
+    return await window_of(backend, settings, stream_id, parameters)
+
+
+async def window_of(
+    backend: Backend, settings: Settings, stream_id: str, parameters: ContentParameters
+) -> Response:
+    """Ask the stream's shard for the window, and show it."""
     until = deadline()
-    stream = await find_stream(backend, stream_id, until)
+    stream = await locate(backend, stream_id, until)
     direction = direction_of(parameters.direction, stream.client)
     limit = settings.max_stream_slice_bytes
     asked = limit if parameters.len is None else parameters.len
@@ -87,7 +95,7 @@ async def get_content(
         start, stop = window["requested_start"], window["requested_end"]
         bound = settings.max_http1_buffer_bytes
         place = Place(backend, stream, direction, start, stop, bound, until)
-        profile = await profile_chain(backend, stream.row, until) if "profile" in chain else []
+        profile = await _of_profile(backend, stream_id, until) if "profile" in chain else []
         found = await transformed(
             chain, octets, place, settings.max_stream_transform_bytes, profile
         )
@@ -98,6 +106,12 @@ async def get_content(
     return json_response(
         {"stream_id_hex": stream_id.lower(), "direction": DIRECTIONS[direction], **window}
     )
+
+
+async def _of_profile(backend: Backend, stream_id: str, until: float) -> list[str]:
+    """The decoders of the profile that the stream's row belongs to."""
+    stream = await find_stream(backend, stream_id, until)
+    return await profile_chain(backend, stream.row, until)
 
 
 def direction_of(name: str, client: int) -> int:

@@ -13,7 +13,7 @@ from services.api.messages import understood
 from services.api.problems import Problem
 from services.api.protocols.http1 import FRAMINGS, headers_of, joined
 from services.api.reading import octets, of_shard
-from services.api.streams import FoundStream
+from services.api.streams import Located
 from services.api.transforms import Context, HttpPart, WsFrame
 from services.api.transforms.frames import split_frames
 from services.api.transforms.http_body import charset_of
@@ -28,7 +28,7 @@ class Place:
     """A span of one direction, and until when, with how many octets, it may be read."""
 
     backend: Backend
-    stream: FoundStream
+    stream: Located
     direction: int
     start: int
     stop: int

@@ -5,7 +5,8 @@ window ends. So a message that was dropped on the way, a late start, and a coord
 restarted are all the same case, and any number of clients costs the coordinator one copy. What
 somebody did, and a change that comes after a rest, is told at once, those of a busy run twice a
 second: whoever waits is woken for each look, and 50 clients woken ten times a second take a
-third of a core.
+third of a core. From 25 clients on the rest grows with them, up to a second, so that more who look
+on are told later rather than take more of what reads the capture.
 """
 
 import asyncio
@@ -25,8 +26,9 @@ from services.api.window import Window
 
 URGENT = ("state", "status")  # kinds of deltas
 PAGE = 1024  # deltas read at a time
-REST_S = 0.5  # between two looks: what comes meanwhile is told together
-IDLE_S = 1.0  # the log is looked at this often when no bell rings
+REST_S, LONGEST_REST_S = 0.5, 1.0  # between two looks: what comes meanwhile is told together
+REST_OF_CLIENT_S = 0.02  # for each who waits, where that is more
+BELL_S = 0.5  # after a rest: without a bell the log is looked at all the same
 # Who waits is woken in groups: an answer is a millisecond of this process, and whoever asks for
 # something else meanwhile would wait for 50 of them.
 WOKEN_AT_ONCE, BETWEEN_S, ALL_WOKEN_S = 8, 0.01, 0.25
@@ -165,11 +167,11 @@ class Feed:
                 self._trouble = internal_fault()
             self._tell()
             with suppress(TimeoutError):
-                async with asyncio.timeout(REST_S):
+                async with asyncio.timeout(rest_s(self.waiting)):
                     await self._hurry.wait()
             self._hurry.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_S - REST_S):
+                async with asyncio.timeout(BELL_S):
                     await self._bell.wait()
 
     def _tell(self) -> None:
@@ -206,6 +208,11 @@ class Feed:
             return
         for delta in page.deltas:
             self.window.append(int(delta["cursor"]), orjson.dumps(delta))
+
+
+def rest_s(waiting: int) -> float:
+    """How long the log rests after a look, with so many clients."""
+    return min(max(REST_S, waiting * REST_OF_CLIENT_S), LONGEST_REST_S)
 
 
 def is_urgent(packed: bytes) -> bool:

@@ -9,6 +9,8 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel, Field
+from starlette.types import Receive
 
 from services.api.deps import TheFeed
 from services.api.event_stream import EventStream, disconnected
@@ -30,23 +32,31 @@ EVENTS: dict[int | str, dict[str, object]] = {
 router = APIRouter()
 
 
+class DeltasParameters(BaseModel):
+    """Which changes, and how long to wait for them."""
+
+    cursor: int | None = Field(
+        None, ge=0, le=INT64_MAX, description="changes after this one; without, none"
+    )
+    limit: int = Field(512, ge=1, le=4096)
+    wait_ms: int = Field(
+        0, ge=0, le=30000, description="wait this long for a change if there is none"
+    )
+
+
 @router.get("/api/live/deltas", response_model=Deltas, responses=RESPONSES)
 async def get_deltas(
-    request: Request,
-    feed: TheFeed,
-    cursor: Annotated[
-        int | None,
-        Query(ge=0, le=INT64_MAX, description="changes after this one; without, none"),
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=4096)] = 512,
-    wait_ms: Annotated[
-        int, Query(ge=0, le=30000, description="wait this long for a change if there is none")
-    ] = 0,
+    request: Request, feed: TheFeed, parameters: Annotated[DeltasParameters, Query()]
 ) -> Response:
     """Changes after `cursor`, oldest first."""
+    return await changes(feed, parameters, request.receive)
+
+
+async def changes(feed: Feed, asked: DeltasParameters, receive: Receive) -> Response:
+    """Wait for them, but no longer than there is a client."""
     with feed.visitor():
-        answer = asyncio.create_task(_deltas(feed, cursor, limit, wait_ms / 1000))
-        gone = asyncio.create_task(disconnected(request.receive))
+        answer = asyncio.create_task(_deltas(feed, asked))
+        gone = asyncio.create_task(disconnected(receive))
         try:
             await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
             return answer.result() if answer.done() else Response()  # nobody reads this one
@@ -55,11 +65,12 @@ async def get_deltas(
             gone.cancel()
 
 
-async def _deltas(feed: Feed, cursor: int | None, limit: int, wait_s: float) -> Response:
+async def _deltas(feed: Feed, asked: DeltasParameters) -> Response:
+    cursor = asked.cursor
     await feed.in_step(cursor or 0)
     if cursor is None:
         return _body(feed, feed.window.latest, [], missed=False)
-    found = await feed.after(cursor, limit, wait_s)
+    found = await feed.after(cursor, asked.limit, asked.wait_ms / 1000)
     if found is None:
         return _body(feed, feed.window.latest, [], missed=True)
     return _body(feed, cursor + len(found), found, missed=False)

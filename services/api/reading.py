@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.api.backend import Answer, Backend, Refused, deadline
 from services.api.problems import Problem
-from services.api.streams import FoundStream
+from services.api.streams import Located
 from shared.flow_key import hex_id
 
 WINDOW_BYTES = 1 << 20  # of one answer of a shard
@@ -24,9 +24,7 @@ Spans = list[tuple[int, int]]
 log = logging.getLogger("api")
 
 
-async def of_shard(
-    backend: Backend, stream: FoundStream, op: str, until: float, **args: Any
-) -> Answer:
+async def of_shard(backend: Backend, stream: Located, op: str, until: float, **args: Any) -> Answer:
     """Ask the shard that owns the stream. Problem 410 when it does not have it any more."""
     try:
         return await backend.shard(stream.shard).ask(op, stream.address | args, until)
@@ -59,7 +57,7 @@ class Retained(NamedTuple):
 
 
 async def retained(
-    backend: Backend, stream: FoundStream, direction: int, span: tuple[int, int], until: float
+    backend: Backend, stream: Located, direction: int, span: tuple[int, int], until: float
 ) -> Retained:
     """What is retained of [start, stop) of a direction."""
     start, stop = span
@@ -90,7 +88,7 @@ def spelled(spans: Spans, most: int = 64) -> str:
 
 
 async def octets(
-    backend: Backend, stream: FoundStream, direction: int, span: tuple[int, int], until: float
+    backend: Backend, stream: Located, direction: int, span: tuple[int, int], until: float
 ) -> bytes:
     """All octets of [start, stop). Problem 410 when some are not retained."""
     at, stop = span
@@ -118,7 +116,7 @@ def evicted(spans: Spans) -> Problem:
 
 
 async def windows(
-    backend: Backend, stream: FoundStream, direction: int, segments: Spans
+    backend: Backend, stream: Located, direction: int, segments: Spans
 ) -> AsyncIterator[bytes]:
     """The octets of the segments, a window at a time, each with a deadline of its own."""
     for start, stop in segments:

@@ -111,6 +111,7 @@ class Requests:
             "files": self._files,
             "streams": self._streams,
             "stream": self._stream,
+            "where": self._where,
             "deltas": self._deltas,
             "select_rows": self._select_rows,
             "timeline": self._timeline,
@@ -229,6 +230,14 @@ class Requests:
     def _stream(self, args: dict[str, Any]) -> Answer:
         slot = self.inventory.find(StreamOf.model_validate(args).stream_id)
         return self._one_stream(slot)
+
+    def _where(self, args: dict[str, Any]) -> Answer:
+        """Which shard has a stream's content, in which row; nothing when it is not here."""
+        slot = self.inventory.find(StreamOf.model_validate(args).stream_id)
+        if slot < 0:
+            return {}, ()
+        columns = self.inventory.columns
+        return {name: int(columns[name][slot]) for name in ("shard", "row", "client")}, ()
 
     def _one_stream(self, slot: int) -> Answer:
         """The row in a slot, none for -1."""

@@ -38,6 +38,7 @@ class Window:
     segments: list[tuple[int, int]]
     gaps: list[tuple[int, int]]
     data: bytes
+    retained: tuple[int, int] | None = None  # bytes of the stream by direction, where it was listed
 
 
 class ContentReader:
@@ -86,7 +87,8 @@ class ContentReader:
         found = self.extents(row, direction)
         segments = joined(found, start, stop)
         data = b"".join(self.pieces(found, start, stop))
-        return Window(start, stop, end, segments, holes(segments, start, stop), data)
+        gaps = holes(segments, start, stop)
+        return Window(start, stop, end, segments, gaps, data, found.retained)
 
     def pieces(self, found: Extents, start: int, stop: int) -> Iterator[bytes]:
         """What is retained of [start, stop), piece by piece."""

@@ -117,7 +117,7 @@ class Requests:
             and query.start + length < window.end_of_stream,
             "segments": [list(segment) for segment in window.segments],
             "gaps": [list(gap) for gap in window.gaps],
-            "retained": self._retained(query.row),
+            "retained": self._retained(query.row, window.retained),
         }
         if self.patterns is not None:
             result["highlights"], result["dropped_highlights"] = highlights(
@@ -206,10 +206,12 @@ class Requests:
         except KeyError:
             return refusal("not_found", f"there is no search {query.search!r}"), []
 
-    def _retained(self, row: int) -> dict[str, Any]:
-        """What is retained of a stream; trimmed to its own cap; evicted by newer content."""
+    def _retained(self, row: int, kept: tuple[int, int] | None = None) -> dict[str, Any]:
+        """What is retained of a stream; trimmed to its own cap; evicted by newer content. kept:
+        bytes by direction, where they are known."""
         reader = self.reader
-        kept = reader.extents(row, 0).retained if reader.tables.retains else (0, 0)
+        if kept is None:
+            kept = reader.extents(row, 0).retained if reader.tables.retains else (0, 0)
         result: dict[str, Any] = {"enabled": reader.tables.retains}
         whole = 0
         for name, direction in (("a_to_b", 0), ("b_to_a", 1)):

@@ -11,10 +11,12 @@ import zmq
 from services.api.backend import Answer, Backend
 from services.api.feed import (
     ALL_WOKEN_S,
+    LONGEST_REST_S,
     REST_S,
     WOKEN_AT_ONCE,
     Feed,
     is_urgent,
+    rest_s,
 )
 from services.api.problems import Problem
 
@@ -157,3 +159,8 @@ def test_who_knows_of_more_need_not_wait() -> None:
 )
 def test_what_somebody_did_is_told_at_once(packed: bytes, urgent: bool) -> None:
     assert is_urgent(packed) is urgent
+
+
+def test_the_rest_grows_with_who_waits() -> None:
+    assert [rest_s(waiting) for waiting in (0, 10, 1000)] == [REST_S, REST_S, LONGEST_REST_S]
+    assert REST_S < rest_s(40) < LONGEST_REST_S

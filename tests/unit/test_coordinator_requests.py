@@ -166,6 +166,14 @@ def test_an_empty_inventory_has_empty_overviews(peer: Peer) -> None:
     assert (facets["total"], facets["services"], facets["tags"]) == (0, [], [])
 
 
+def test_where_a_streams_content_is(peer: Peer) -> None:
+    events = np.zeros(2, EVENT)
+    events["stream_id"], events["row"], events["client"] = (5, 1 << 63), (7, 8), (0, 1)
+    peer.inventory.merge(3, events)
+    assert peer.ask("where", stream_id=1 << 63)[0] == {"shard": 3, "row": 8, "client": 1}
+    assert peer.ask("where", stream_id=6) == ({}, [])
+
+
 def test_a_stream_that_is_not_there_is_an_empty_answer(peer: Peer) -> None:
     result, frames = peer.ask("stream", stream_id=77)
     assert (result["count"], frames) == (0, [b"", b"", b""])
