@@ -873,7 +873,7 @@ def test_a_signal_ends_it_with_everything_open(
         background(api, "/api/streams/0000000000000003/content") as (lost,),
     ):
         eventually(lambda: metric(api, "flowmate_api_waiting_clients") == 5)
-        eventually(lambda: coordinator.operations_asked("stream"))
+        eventually(lambda: coordinator.operations_asked("where"))
         api.process.send_signal(number)
         status = api.process.wait(SOON_S)
         assert [poll.result().json()["deltas"] for poll in polls] == [[]] * 3
