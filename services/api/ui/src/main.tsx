@@ -7,9 +7,12 @@ import { createRoot } from "react-dom/client";
 import { adoptToken, ApiError } from "./api/client";
 import { LiveProvider } from "./api/LiveProvider";
 import { App } from "./App";
+import { expectRows } from "./list/blocks";
 import { NoticeProvider } from "./notices/NoticeProvider";
 import "./styles/tokens.css";
 import "./styles/frame.css";
+import { paramsAtOnce } from "./view/useFilter";
+import { currentView } from "./view/useView";
 
 adoptToken();
 
@@ -25,6 +28,10 @@ const client = new QueryClient({
     mutations: { networkMode: "always" },
   },
 });
+
+const { q, order, search } = currentView();
+const params = paramsAtOnce(q, search);
+if (params !== null) expectRows(client, { params, order });
 
 const root = document.getElementById("app");
 if (root === null) throw new Error("no #app in index.html");

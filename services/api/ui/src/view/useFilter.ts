@@ -24,16 +24,36 @@ export function useFilter(): TheFilter {
   const context = useFilterContext(q);
   return useMemo(() => {
     const filter = parseFilter(q, context);
-    const params: ListParams = search ? { ...filter.params, search } : filter.params;
+    const asked = askedWith(filter, search);
     const understood = context.ready;
-    const ready = understood && (filter.data === null || search !== "");
-    return { filter, params, understood, ready };
+    return {
+      filter,
+      params: asked ?? filter.params,
+      understood,
+      ready: understood && asked !== null,
+    };
   }, [q, search, context]);
+}
+
+/** What the list is asked with if that is known before anything was read; null: it is not. */
+export function paramsAtOnce(q: string, search: string): ListParams | null {
+  if (namesPattern(q) || needsDay(q)) return null;
+  return askedWith(parseFilter(q, { patterns: [], dayOf_us: OPENED_US }), search);
+}
+
+/** null: a search of content has to begin first. */
+function askedWith({ params, data }: Filter, search: string): ListParams | null {
+  if (search !== "") return { ...params, search };
+  return data === null ? params : null;
+}
+
+function namesPattern(text: string): boolean {
+  return /\bpat(tern)?:/i.test(text);
 }
 
 /** What names and times in this text mean. */
 export function useFilterContext(text: string): Context & { ready: boolean } {
-  const named = /\bpat(tern)?:/i.test(text);
+  const named = namesPattern(text);
   const timed = needsDay(text);
   const patterns = useQuery(patternsQuery());
   const day = useQuery({ ...dayQuery(), enabled: timed });

@@ -13,14 +13,13 @@ import { Reading } from "../Reading";
 import { Trouble } from "../Trouble";
 import type { Row } from "../useStream";
 import { readOctets } from "./body";
-import { cellsOf, exchangeAt, exchangesOf, type Exchange } from "./exchanges";
+import { cellsOf, columnsOf, exchangeAt, exchangesOf, type Exchange } from "./exchanges";
 import { ExchangeDetail } from "./ExchangeDetail";
 import { useMessages } from "./useMessages";
 import "./messages.css";
 
 const ROW_HEIGHT = 22;
 const TEXT_MAX = 300;
-const COLUMNS = ["from", "method", "target", "status", "type", "length", "at", "took"];
 
 export function Messages({ row }: { row: Row }) {
   const id = row.stream_id_hex;
@@ -37,6 +36,7 @@ export function Messages({ row }: { row: Row }) {
     refetch,
   } = useMessages(id, true);
   const rows = useMemo(() => exchangesOf(messages), [messages]);
+  const columns = useMemo(() => columnsOf(rows), [rows]);
   const current = exchangeAt(rows, dir, at);
   const chosen = rows[current];
   const scroller = useRef<HTMLDivElement>(null);
@@ -88,10 +88,10 @@ export function Messages({ row }: { row: Row }) {
         role="grid"
         aria-label="messages"
         aria-rowcount={total}
-        aria-colcount={COLUMNS.length}
+        aria-colcount={columns.length}
       >
         <div className="message-row message-names" role="row">
-          {COLUMNS.map((name) => (
+          {columns.map((name) => (
             <span key={name} role="columnheader" className={`cell-${name}`}>
               {name}
             </span>
@@ -117,7 +117,7 @@ export function Messages({ row }: { row: Row }) {
                       if (event.key === "Enter") choose(exchange);
                     }}
                   >
-                    <CellsView exchange={exchange} row={row} />
+                    <CellsView exchange={exchange} row={row} columns={columns} />
                   </div>
                 )
               );
@@ -134,7 +134,13 @@ export function Messages({ row }: { row: Row }) {
   );
 }
 
-function CellsView({ exchange, row }: { exchange: Exchange; row: Row }) {
+interface CellsProps {
+  exchange: Exchange;
+  row: Row;
+  columns: readonly string[];
+}
+
+function CellsView({ exchange, row, columns }: CellsProps) {
   const cells = cellsOf(exchange);
   const side = sideOf(row, exchange.first.direction);
   const text = (value: string) => <bdi>{visibleLine(value.slice(0, TEXT_MAX))}</bdi>;
@@ -143,9 +149,11 @@ function CellsView({ exchange, row }: { exchange: Exchange; row: Row }) {
       <span role="gridcell" className={`cell-from ${side}`}>
         {ARROW[side]} {LETTER[side]}
       </span>
-      <span role="gridcell" className="cell-method">
-        {text(cells.method)}
-      </span>
+      {columns.includes("method") && (
+        <span role="gridcell" className="cell-method">
+          {text(cells.method)}
+        </span>
+      )}
       <span role="gridcell" className="cell-target mono">
         {text(cells.target)}
       </span>
@@ -153,9 +161,11 @@ function CellsView({ exchange, row }: { exchange: Exchange; row: Row }) {
         {cells.bad && cells.status !== "" && "⚠ "}
         {text(cells.status)}
       </span>
-      <span role="gridcell" className="cell-type muted">
-        {text(cells.type)}
-      </span>
+      {columns.includes("type") && (
+        <span role="gridcell" className="cell-type muted">
+          {text(cells.type)}
+        </span>
+      )}
       <span role="gridcell" className="cell-length">
         {cells.octets === null ? "open" : formatBytes(cells.octets)}
       </span>

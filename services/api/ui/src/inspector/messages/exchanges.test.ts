@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { cellsOf, exchangeAt, exchangesOf } from "./exchanges";
+import { cellsOf, columnsOf, exchangeAt, exchangesOf } from "./exchanges";
 import { codingsOf, type Message } from "./useMessages";
 
 function message(id: number, change: Partial<Message> = {}): Message {
@@ -43,6 +43,14 @@ describe("exchanges", () => {
     expect(exchangeAt(rows, "b_to_a", 310)).toBe(1);
     expect(exchangeAt(rows, "b_to_a", 50)).toBe(-1);
     expect(exchangeAt(rows, "a_to_b", null)).toBe(-1);
+  });
+
+  it("have columns for a method and a type where one of them is HTTP", () => {
+    const hello = message(0, { protocol: "tls", kind: "client_hello" });
+    expect(columnsOf(exchangesOf([hello]))).toEqual("from target status length at took".split(" "));
+    expect(columnsOf(exchangesOf([message(1), hello]))).toEqual(
+      "from method target status type length at took".split(" "),
+    );
   });
 
   it("say what a table shows of them", () => {

@@ -20,6 +20,16 @@ export function exchangesOf(messages: readonly Message[]): Exchange[] {
   return [...rows.values()];
 }
 
+export const COLUMNS = "from method target status type length at took".split(" ");
+const OF_HTTP = new Set(["method", "type"]);
+
+/** What a table of these has columns for. A message that is no HTTP says in its summary what it is,
+ * which needs the room of the columns that would say it again. */
+export function columnsOf(rows: readonly Exchange[]): string[] {
+  if (rows.some(({ first }) => first.protocol === "http1")) return COLUMNS;
+  return COLUMNS.filter((name) => !OF_HTTP.has(name));
+}
+
 export interface Cells {
   method: string;
   target: string;
