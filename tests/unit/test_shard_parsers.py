@@ -228,7 +228,9 @@ def details_of_all(run: ShardRun) -> list[dict[str, Any]]:
     return [json.loads(row.summary) for row in rows(run)]
 
 
-@pytest.mark.parametrize("value", [float("nan"), object(), b"bytes", {1, 2}], ids=str)
+@pytest.mark.parametrize(
+    "value", [float("nan"), object(), b"bytes", {1, 2}], ids=["nan", "object", "bytes", "set"]
+)
 def test_a_finding_that_is_no_json_is_its_analyzers_fault(registered: Any, value: object) -> None:
     class Odd(Probe):
         name: ClassVar[str] = "odd"

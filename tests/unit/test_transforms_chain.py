@@ -11,7 +11,8 @@ from services.api.transforms import NAMES, Context, HttpPart, WsFrame, check_nam
 
 LIMIT = 1 << 20
 JSON, PRETTY = b'{"a":1}', b'{\n  "a": 1\n}'
-MESSAGE = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(JSON)
+PACKED = gzip.compress(JSON, mtime=0)  # no clock: tests are named after it
+MESSAGE = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + PACKED
 
 
 def steps(found: object) -> list[tuple[str, str]]:
@@ -30,12 +31,12 @@ def test_names() -> None:
 
 
 def test_a_chain_says_what_each_step_did() -> None:
-    packed = base64.b64encode(gzip.compress(JSON))
+    packed = base64.b64encode(PACKED)
     found = transform(["base64_decode", "gzip", "json_pretty"], packed, LIMIT)
     assert found.data == PRETTY
     assert [(s.name, s.status, s.input_bytes, s.output_bytes) for s in found.steps] == [
-        ("base64_decode", "applied", len(packed), len(gzip.compress(JSON))),
-        ("gzip", "applied", len(gzip.compress(JSON)), 7),
+        ("base64_decode", "applied", len(packed), len(PACKED)),
+        ("gzip", "applied", len(PACKED), 7),
         ("json_pretty", "applied", 7, 12),
     ]
 
@@ -60,9 +61,9 @@ def test_no_steps_and_nothing_to_do() -> None:
 @pytest.mark.parametrize(
     ("data", "names", "expected"),
     [
-        (gzip.compress(JSON), ["gzip", "json_pretty"], PRETTY),
+        (PACKED, ["gzip", "json_pretty"], PRETTY),
         (zstandard.ZstdCompressor().compress(b"plain"), ["zstd"], b"plain"),
-        (base64.b64encode(gzip.compress(JSON)), ["base64_decode", "gzip", "json_pretty"], PRETTY),
+        (base64.b64encode(PACKED), ["base64_decode", "gzip", "json_pretty"], PRETTY),
         (base64.b64encode(b"a long enough text of words"), ["base64_decode"],
          b"a long enough text of words"),
         (quote('{"a":1}').encode(), ["url_decode", "json_pretty"], PRETTY),
@@ -104,7 +105,7 @@ def test_auto_goes_by_the_context_once() -> None:
 
 def test_profile() -> None:
     context = Context(profile=["gzip", "profile", "auto"])
-    found = transform(["profile"], gzip.compress(JSON), LIMIT, context)
+    found = transform(["profile"], PACKED, LIMIT, context)
     assert (found.data, [s.name for s in found.steps]) == (PRETTY, ["gzip", "json_pretty"])
     assert steps(transform(["profile"], JSON, LIMIT)) == [("profile", "noop")]
     with pytest.raises(ValueError, match="unknown transform"):
