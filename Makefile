@@ -46,11 +46,12 @@ run: install ## analyse a capture (PCAP=file, or a generated sample); UI and API
 
 test: install ## every test that needs no container engine
 	@$(BIN)/flowmate warm
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not containers"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not ui and not containers"
+	$(BIN)/pytest -m ui # alone: a browser and a run keep two cores busy, and people wait for both
 
 check: lint ui-check ## what has to pass before a change goes in
 	@$(BIN)/flowmate warm
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not e2e and not containers"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not e2e and not ui and not containers"
 
 lint: install ## format, rules, types, import directions
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ import pytest
 from tests import builders as b
 from tests.e2e import steady, traffic
 from tests.e2e.run import RUN_SECONDS, Row, Served, events_of, pid_of, served
-from tests.e2e.steady import PACKETS, PER_STREAM, SMALL, STREAMS, accounted
+from tests.e2e.steady import PACKETS, PER_STREAM, SINGLY, STREAMS, accounted
 from tests.ring_site import kept
 from tests.waiting import eventually
 
@@ -115,7 +115,7 @@ def test_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
     packets = steady.timed(steady.frames())
     (tmp_path / "restless.pcap").write_bytes(b.pcap_bytes(packets, nanos=True))
     where = ("--pcap", "restless.pcap", "--workers", "2", "--packet-ring", "ring", *RING)
-    with served(*where, "--output", "out.jsonl", folder=tmp_path, env=SMALL) as run:
+    with served(*where, "--output", "out.jsonl", folder=tmp_path, env=SINGLY) as run:
         health = run.wait_for(lambda health: health["totals"]["packets"] > 0)
         other = health["shards"][1]["pid"]
         assert other > 1
@@ -140,7 +140,7 @@ def test_a_capture_that_is_killed_keeps_no_packet_twice(tmp_path: Path) -> None:
     packets = steady.timed(steady.frames())
     (tmp_path / "restless.pcap").write_bytes(b.pcap_bytes(packets, nanos=True))
     where = ("--pcap", "restless.pcap", "--workers", "2", "--packet-ring", "ring", *RING)
-    with served(*where, "--output", "out.jsonl", folder=tmp_path, env=SMALL) as run:
+    with served(*where, "--output", "out.jsonl", folder=tmp_path, env=SINGLY) as run:
         health = run.wait_for(lambda health: health["totals"]["packets"] > 0)
         shard = health["shards"][1]["pid"]
         assert shard > 1
