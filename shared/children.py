@@ -13,13 +13,8 @@ from shared.patience import Patience
 from shared.settings import Service, Settings, host_port, to_environ, variable
 
 ROOT = Path(__file__).resolve().parent.parent
-# numpy's linear algebra, which nobody uses here, would start a thread a core in every service;
-# pydantic looks for plugins among all that is installed, 70 ms of every start.
-PLAIN = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYDANTIC_DISABLE_PLUGINS": "__all__",
-}
+# numpy's linear algebra, which nobody uses here, would start a thread a core in every service.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 # glibc would give each message of a megabyte fresh pages, and take them back at once: zeroing them
 # was 40 % of the coordinator's time. With these it keeps and reuses them.
 KEEP_PAGES = {
@@ -106,7 +101,7 @@ class Child:
 def environment(settings: Settings) -> dict[str, str]:
     """What every child is told: the settings and nothing but the settings, as variables."""
     ours = {variable(name) for name in Settings.model_fields}
-    result = PLAIN | KEEP_PAGES | {k: v for k, v in os.environ.items() if k not in ours}
+    result = ONE_THREAD | KEEP_PAGES | {k: v for k, v in os.environ.items() if k not in ours}
     result |= to_environ(settings)
     result[parent.VARIABLE] = str(os.getpid())
     if ROOT.name not in ("site-packages", "dist-packages"):  # a checkout, perhaps not installed

@@ -6,7 +6,6 @@ folder is named after the digest of everything that kernels are made of.
 
 import hashlib
 import importlib.util
-import multiprocessing
 import os
 import platform
 import shutil
@@ -16,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -145,6 +143,10 @@ def warm() -> int:
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
         for file in sorted(files, key=lambda file: file.stat().st_size, reverse=True)
     ]
+    # what only this needs takes a service 50 ms to import
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     cores = len(os.sched_getaffinity(0))
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores, fresh, parent.die_with, (os.getpid(),)) as pool:
