@@ -167,12 +167,10 @@ def test_capture_that_is_killed_reads_on_and_no_packet_is_there_twice(
     arguments = ("--pcap", "fifo", "--pcap", restless, "--output", "out.jsonl")
     os.mkfifo(tmp_path / "fifo")
     with served(*arguments, folder=tmp_path, env=SINGLY) as run:
-        head = b.pcap_bytes([])
-        with (tmp_path / "fifo").open("wb", 0) as fifo:
-            fifo.write(head[:4])  # no more comes for now; capture has its lanes, since it reads
-            run.wait_for(lambda health: health["run_status"] == "running")
-            shard = held(run)
-            fifo.write(head[4:])
+        (tmp_path / "fifo").write_bytes(b.pcap_bytes([]))
+        # until its end is known: the next capture would wait for more of it
+        run.wait_for(lambda health: health["sources"][0]["status"] == "done")
+        shard = held(run)
         run.wait_for(lambda health: 0 < health["totals"]["packets"] < PACKETS)
         kill(run, "capture")
         run.wait_for(lambda health: life_of(health, "capture").get("last_end"))

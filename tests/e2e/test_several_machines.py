@@ -248,13 +248,11 @@ def test_a_capture_that_is_killed_reads_on(restless: Path, tmp_path: Path) -> No
         tmp_path, f"{tmp_path / 'fifo'},{restless}", batch_size=1, worker_queue_depth=2
     )  # the file is read once the pipe has begun
     try:
-        head = b.pcap_bytes([])
-        with (tmp_path / "fifo").open("wb", 0) as fifo:
-            fifo.write(head[:4])
-            site.run.wait_for(lambda health: health["run_status"] == "running")
-            held = site.cluster.processes["shard-a"]
-            held.send_signal(signal.SIGSTOP)  # so that capture waits in the middle of the file
-            fifo.write(head[4:])
+        (tmp_path / "fifo").write_bytes(b.pcap_bytes([]))
+        # until its end is known: the next capture would wait for more of it
+        site.run.wait_for(lambda health: health["sources"][0]["status"] == "done")
+        held = site.cluster.processes["shard-a"]
+        held.send_signal(signal.SIGSTOP)  # so that capture waits in the middle of the file
         site.run.wait_for(lambda health: 0 < health["totals"]["packets"] < PACKETS)
         site.cluster.kill("capture")
         site.run.process = site.capture()

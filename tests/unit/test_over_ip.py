@@ -28,7 +28,8 @@ class Server:
         self.stay = False
         self.connections: list[socket.socket] = []
         self.accepted = 0
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.serving = threading.Thread(target=self._serve, daemon=True)
+        self.serving.start()
 
     def _serve(self) -> None:
         while True:
@@ -36,19 +37,20 @@ class Server:
                 connection, _ = self.listening.accept()
             except OSError:
                 return
+            self.connections.append(connection)
             self.accepted += 1
             answer = self.answers.pop(0) if self.answers else b""
             try:
                 connection.sendall(answer)
             except OSError:
                 continue
-            self.connections.append(connection)
             if not self.stay:
                 connection.close()
 
     def close(self) -> None:
         self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()
+        self.serving.join()
         for connection in self.connections:
             connection.close()
 
