@@ -88,6 +88,7 @@ def _keep(file: Path, code: bytes) -> None:
         descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=file.stem)
         with open(descriptor, "wb") as new:
             new.write(_check(code) + code)
+            os.fchmod(descriptor, 0o644)  # whose folder it is says who may read it
         os.replace(name, file)
 
 

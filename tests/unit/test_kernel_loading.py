@@ -208,6 +208,15 @@ def test_what_is_on_disk_is_not_compiled_again(
     assert seen == []
 
 
+def test_whoever_may_look_into_the_folder_may_read_them(
+    compiled: dict[str, Any], place: Path
+) -> None:
+    """An image's kernels are made by root, and loaded by a user without rights."""
+    files = list(place.glob("*.o"))
+    assert files
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o644}
+
+
 @pytest.mark.parametrize("damage", [b"", b"short", None])
 def test_a_damaged_file_is_compiled_again(
     damage: bytes | None, compiled: dict[str, Any], place: Path, monkeypatch: pytest.MonkeyPatch
