@@ -52,6 +52,7 @@ test: install ## every test that needs no container engine
 check: lint ui-check ## what has to pass before a change goes in
 	@$(BIN)/flowmate warm
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not e2e and not ui and not containers"
+	$(BIN)/pytest -m ui
 
 lint: install ## format, rules, types, import directions
 	$(BIN)/ruff format --check .

@@ -1,7 +1,7 @@
 """Kernels into object files, by numba."""
 
 # numba has no types for some of what stands here
-# mypy: disable-error-code="no-untyped-call,untyped-decorator,no-untyped-def"
+# mypy: disable-error-code="no-untyped-call,untyped-decorator"
 
 from collections.abc import Callable
 from functools import cache

@@ -25,7 +25,7 @@ CONTIGUOUS, WRITABLE = 0x0001, 0x0400  # NPY_ARRAY_*
 EQUAL = 2  # Py_EQ
 NDARRAY, TYPE_ERROR, RUNTIME_ERROR, NONE = range(len(FIXED))
 
-BYTE, INT, LONG, POINTER = ir.IntType(8), ir.IntType(32), ir.IntType(64), cgutils.voidptr_t
+INT, LONG, POINTER = ir.IntType(32), ir.IntType(64), cgutils.voidptr_t
 BIT, DOUBLE = ir.IntType(1), ir.DoubleType()
 NULL = ir.Constant(POINTER, None)
 
@@ -58,8 +58,10 @@ class Entry:
             f"{self.name} takes {expected} arguments",
         )
         values = [
-            self._value(self._item(self.arguments, 0, number), name, kind, self._typed(number))
-            for number, (name, kind) in enumerate(self.signature.parameters.items())
+            self._value(self._item(self.arguments, 0, number), name, kind, typed)
+            for number, ((name, kind), typed) in enumerate(
+                zip(self.signature.parameters.items(), self.descriptor.argtypes, strict=True)
+            )
         ]
         state = self._call("PyEval_SaveThread", POINTER)
         status, result = self.context.call_conv.call_function(
@@ -199,6 +201,3 @@ class Entry:
     def _load(self, base: Any, offset: int, kind: Any) -> Any:
         place = cgutils.pointer_add(self.builder, base, LONG(offset))
         return self.builder.load(self.builder.bitcast(place, kind.as_pointer()))
-
-    def _typed(self, number: int) -> Any:
-        return self.descriptor.argtypes[number]
