@@ -349,6 +349,11 @@ class LaneReceiver:
         rows = np.frombuffer(frames[1].buffer, PACKET)
         return Received(header, rows, np.frombuffer(frames[2].buffer, np.uint8))
 
+    @property
+    def has_more(self) -> bool:
+        """Whether `receive` would give something."""
+        return bool(self.socket.get(zmq.EVENTS) & zmq.POLLIN)
+
     def _slots(self, name: str) -> list[Slot]:
         if name not in self._lanes:
             count, rows, payload = (int(part) for part in name.split("-")[3:])

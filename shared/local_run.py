@@ -121,7 +121,7 @@ class Run:
     def __init__(self, settings: Settings, stop: Stop) -> None:
         self.settings, self.stop = settings, stop
         self.children = children.start(settings)
-        # imported while the services start: numpy comes with it, a tenth of a second
+        # imported while the services start: ZeroMQ comes with it
         from shared.remote import Remote
 
         self.remote = Remote(settings.run_dir)

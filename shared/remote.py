@@ -1,12 +1,10 @@
 """The coordinator as the launcher sees it: what it answers, or nothing when it does not."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import zmq
 
-from shared.columns import PROTOCOLS, SERVICES
 from shared.wire import REQUEST_DEADLINE_MS, Bus
 
 
@@ -29,16 +27,11 @@ class Remote:
         return None
 
     def count_streams(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Streams of each protocol and of each service; none where nobody answers any more."""
-        protocols = self._totals("protocol", tuple(PROTOCOLS.values()))
-        return protocols, self._totals("service", SERVICES[1:]) if protocols else {}
-
-    def _totals(self, field: str, values: Sequence[str]) -> dict[str, int]:
-        result = {}
-        for value in values:
-            query = {"filter": {field: value, "include_hidden": True}, "limit": 1}
-            answer = self.ask("streams", query)
-            if answer is None:
-                break
-            result[value] = int(answer.get("total", 0))
-        return result
+        """Streams of each protocol and of each service that is known; none where nobody answers."""
+        facets = self.ask("facets", {"filter": {"include_hidden": True}}) or {}
+        protocols, services = (
+            {one["name"]: int(one["count"]) for one in facets.get(kind, ())}
+            for kind in ("protocols", "services")
+        )
+        services.pop("unknown", None)
+        return protocols, services

@@ -137,8 +137,14 @@ class ShardRun:
     # ------------------------------------------------------------------------------ feed
     def take(self, packets: Sequence[Packet]) -> None:
         """One batch."""
+        self.take_untold(packets)
+        self.worker.tick(self.now_ns)
+
+    def take_untold(self, packets: Sequence[Packet]) -> None:
+        """One batch; what changed waits, unless there is no room for it."""
         rows, payload = rows_of(packets)
-        self.take_rows(rows, payload, max((packet.ts_ns for packet in packets), default=0))
+        self.now_ns = max(self.now_ns, max((packet.ts_ns for packet in packets), default=0))
+        self.worker.take_untold(rows, payload, self.now_ns)
 
     def take_rows(self, rows: NDArray[np.void], payload: NDArray[np.uint8], now_ns: int) -> None:
         self.now_ns = max(self.now_ns, now_ns)

@@ -18,7 +18,7 @@ from services.shard.patterns.reports import reports
 from services.shard.progress import Progress
 from services.shard.requests import Requests
 from services.shard.search import STREAM_REF
-from services.shard.tables import Tables
+from services.shard.tables import BATCHES_TOLD_AT_ONCE, Tables
 from services.shard.worker import Worker
 from shared.batch import EventBatch
 from shared.errors import EXIT_INTERNAL, EXIT_OK, UserError
@@ -44,7 +44,6 @@ PAY_S = 0.02  # credits that found no peer are offered again
 NOTHING = EventBatch()
 IDLE_MS = 1000
 EVENTS_OF_A_PACKET = 2  # when a stream closes and another opens
-BATCHES_A_TURN = 1  # requests are looked at after each: a read waits for one batch at most
 
 
 class Shard:
@@ -132,7 +131,7 @@ class Shard:
             self.worker.searches,
             self._resume,
         )
-        most = EVENTS_OF_A_PACKET * self.settings.batch_size
+        most = EVENTS_OF_A_PACKET * BATCHES_TOLD_AT_ONCE * self.settings.batch_size
         messages = max(2, self.settings.event_queue_depth // most)
         self.events = open_socket(self.context, zmq.PUSH, messages)
         self.bus.connect(self.events, self.bus.events)
@@ -155,20 +154,33 @@ class Shard:
 
     # ------------------------------------------------------------------------------ data
     def _packets(self) -> None:
-        for _ in range(BATCHES_A_TURN):
-            try:
-                batch = self.lanes.receive()
-            except SchemaError as error:
-                self.log.error("%s", error)
-                return
-            except LaneGoneError as gone:
-                self.progress.lose(gone.header)
-                return
-            if batch is None:
-                return
-            self._receive(batch)
-            if batch is not self.ending:  # capture waits until that is over
-                self.lanes.done(batch)
+        """One batch, since requests are looked at in between: a read waits for one at most. While
+        another one waits, what changed is told together with what that one changes: an event costs
+        little, a message of events much, here and in the coordinator."""
+        self._next_batch()
+        if not (self.worker.has_room and self.lanes.has_more):
+            self._tell_untold()
+
+    def _next_batch(self) -> None:
+        try:
+            batch = self.lanes.receive()
+        except SchemaError as error:
+            self.log.error("%s", error)
+            return
+        except LaneGoneError as gone:
+            self.progress.lose(gone.header)
+            return
+        if batch is None:
+            return
+        self._receive(batch)
+        if batch is not self.ending:  # capture waits until that is over
+            self.lanes.done(batch)
+
+    def _tell_untold(self) -> None:
+        """What was taken and not told of."""
+        if self.worker.untold:
+            self.worker.tick(self.worker.now_ns)
+            self.progress.finish()
 
     def _receive(self, batch: Received) -> None:
         header = batch.header
@@ -177,15 +189,18 @@ class Shard:
             self.again.waits = False
             if header.kind == "tick":  # it only says that it begins
                 return
+            self._tell_untold()
             with self.again.fed(header, self.worker.stats):
                 self.snapshot = True
                 self._take(batch)
+                self.worker.tick(self.worker.now_ns)
                 self.snapshot = False
         elif self.again.stands_back(header):
             self.progress.lose(header)
         elif self.progress.begin(header):
             self._take(batch)
-            self.progress.finish()
+            if not self.worker.untold:
+                self.progress.finish()
 
     def _take(self, batch: Received) -> None:
         if batch.header.kind == "end":
@@ -196,7 +211,7 @@ class Shard:
             self.worker.tick(batch.header.now_ns)
         else:
             self.ended = False
-            self.worker.take(batch.rows, batch.payload, batch.header.now_ns)
+            self.worker.take_untold(batch.rows, batch.payload, batch.header.now_ns)
 
     def _resume(self, args: dict[str, Any]) -> dict[str, Any]:
         """A capture begins: its name for how far this shard is."""
@@ -380,6 +395,7 @@ class Shard:
     def _after_restart_of_coordinator(self) -> None:
         """It lost its rows: register again, and tell all that this shard still has."""
         self.log.warning("the coordinator restarted; telling it all streams again")
+        self._tell_untold()  # its lines are to be written
         self._ask("register", self._identity(self.index))
         self.patterns_version = self.favorites_version = -1  # its own numbers
         self.snapshot = True
@@ -400,6 +416,7 @@ class Shard:
         if self.was_replaced:
             return EXIT_INTERNAL
         self._await_end()
+        self._tell_untold()
         self.worker.give_up()
         if not self.ended:
             self.worker.finish()  # every stream's last event has its final numbers

@@ -22,9 +22,9 @@ class Progress:
     def __init__(self) -> None:
         self.lost = self.repeated = 0
         self.rows = 0  # sent to this number up to the newest batch
-        self.taken = 0  # rows, then, of what was taken whole
+        self.taken = 0  # rows, then, of what was taken whole and told of
         self._seen: dict[str, int] = {}
-        self._begun: dict[str, int] = {}  # of it, what is being taken
+        self._begun: dict[str, int] = {}  # of it, what is being taken and told of
         self._news: dict[str, int] = {}  # what the coordinator was not told
         self._told = 0  # by predecessors
         self._capture = ""  # the one that asked last
@@ -56,13 +56,14 @@ class Progress:
             return False
         self._count(header)
         self.rows += header.rows
-        self._begun = header.others | ({header.input: header.upto} if header.input else {})
-        for name, upto in self._begun.items():
+        begun = header.others | ({header.input: header.upto} if header.input else {})
+        self._begun |= begun
+        for name, upto in begun.items():
             self._note_seen(name, upto)
         return True
 
     def finish(self) -> None:
-        """The message that was begun is taken."""
+        """What was begun is taken, and told of."""
         self.taken = self.rows
         self._news |= self._begun
         self._begun = {}

@@ -36,6 +36,7 @@ AHEAD = 128 << 10  # bytes of each table that a batch has pages for
 TEXT_OF_MESSAGE = 96  # bytes of the text ring for each message of the ring
 FINISHED_MAX = 65536  # messages of one batch that are told
 TOLD_AT_ONCE = 8192
+BATCHES_TOLD_AT_ONCE = 4  # at most, where they wait already
 
 
 class Tables:
@@ -59,11 +60,11 @@ class Tables:
         self.nodes = rows_of(HELD, NODES)
         self.groups = rows_of(GROUP, 2 * batch + 8 * held + 1024)
         self.chunks = rows_of(CHUNK, 2 * batch + 8 * held + 1024)
-        self.dirty = np.zeros(2 * batch + 4096, np.uint32)
+        self.dirty = np.zeros(BATCHES_TOLD_AT_ONCE * (2 * batch + 4096), np.uint32)
         self.victims = np.zeros(max(1, min(1024, rows // 8)), np.uint32)
         self.events = rows_of(EVENT, 2 * self.dirty.size)
-        self.previews = rows_of(PREVIEW, self.groups.size)
-        self.preview_bytes = zeros(self.groups.size * PREVIEW_BYTES)
+        self.previews = rows_of(PREVIEW, BATCHES_TOLD_AT_ONCE * self.groups.size)
+        self.preview_bytes = zeros(self.previews.size * PREVIEW_BYTES)
         self.preview_fill = np.zeros(2, np.uint64)
         self.head = np.zeros(HEAD_UPTO, np.uint8)
         self.state = np.zeros(s.STATE_LEN, np.uint64)

@@ -23,15 +23,15 @@ from services.shard.kernels.lifetime import (
 )
 from services.shard.kernels.parsing import assign_parsers, collect_messages, end_parsers
 from services.shard.kernels.tls import parse_tls
-from services.shard.kernels.track import track
+from services.shard.kernels.track import empty_groups, track
 from services.shard.kernels.websocket import parse_websocket
 from services.shard.patterns.engine import PatternEngine
 from services.shard.search import Searches
-from services.shard.tables import Tables
+from services.shard.tables import BATCHES_TOLD_AT_ONCE, Tables
 from shared.batch import EventBatch
 from shared.columns import EVENT_CLOSE
 
-SWEEP_ROWS = 4096  # rows of the table looked at after each batch
+SWEEP_ROWS = 4096  # rows of the table looked at for each batch
 NO_BYTES = np.empty(0, np.uint8)
 OF_MATCHES = ("matches", "match_ends", "match_bytes", "pairs")
 
@@ -44,6 +44,8 @@ class Worker:
     def __init__(self, tables: Tables, shard: int, tell: Tell) -> None:
         self.tables, self.shard, self._tell = tables, shard, tell
         self.now_ns = 0
+        self.untold = 0  # batches of which not all was told that changed
+        self._text_told = 0
         steps = (assign_parsers, parse_http1, parse_websocket, parse_dns, parse_tls)
         self._inspect = partial(inspect_groups, tables.columns)
         self._parse = [partial(step, tables.columns) for step in steps]
@@ -56,7 +58,14 @@ class Worker:
         self.searches = Searches(self.patterns)
 
     def take(self, packets: NDArray[np.void], payload: NDArray[np.uint8], now_ns: int) -> None:
-        """A batch of PACKET rows and the bytes they point into."""
+        """A batch of PACKET rows and the bytes they point into; what changed is told."""
+        self.take_untold(packets, payload, now_ns)
+        self.tick(now_ns)
+
+    def take_untold(
+        self, packets: NDArray[np.void], payload: NDArray[np.uint8], now_ns: int
+    ) -> None:
+        """The same, but what changed is told by the next `tick`, unless there is no room for it."""
         t = self.tables
         self.now_ns = now_ns
         self.patterns.leisure.begin()
@@ -69,13 +78,23 @@ class Worker:
                 self._tell_events()
                 if not self._has_free_row():
                     self._make_room()
-        self.tick(now_ns)
+        self.untold += 1
         self.patterns.leisure.end()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what one more batch changes fits beside what was not told yet."""
+        t, state = self.tables, self.tables.state
+        return (
+            self.untold < BATCHES_TOLD_AT_ONCE
+            and int(state[s.FINISHED]) < min(t.finished.size, t.messages.size) // 2
+            and int(state[s.TEXT_HEAD]) - self._text_told < t.text.size // 2
+        )
 
     def tick(self, now_ns: int) -> None:
         """Time has passed: look for idle streams, and tell what changed."""
         self.now_ns = now_ns
-        self._sweep(SWEEP_ROWS, now_ns)
+        self._sweep(SWEEP_ROWS * max(1, self.untold), now_ns)
         self._store(NO_BYTES)
         self._tell_events()
 
@@ -124,9 +143,8 @@ class Worker:
                 self.analyzers.take()
             if self.patterns.active:
                 self.patterns.scan(payload)
+            empty_groups(t.columns)
         t.counters[s.C_GROUPS] += np.uint64(count)
-        t.state[s.GROUPS] = 0
-        t.state[s.CHUNKS] = 0
 
     def _tell_events(self) -> None:
         """Streams first: who reads of a message or a match has read of its stream. When there are
@@ -149,6 +167,7 @@ class Worker:
             columns = {name: getattr(matched[0], name) for name in OF_MATCHES} if matched else {}
             self._tell(told._replace(**found, **columns))
         t.preview_fill[:] = 0
+        self.untold, self._text_told = 0, int(t.state[s.TEXT_HEAD])
         for rest in matched[1:]:
             self._tell(rest)
         while found and (found := self._collect_messages()):

@@ -16,7 +16,10 @@ from tests.shard_harness import (
     ABOUT_MESSAGES,
     ShardRun,
     assert_same,
+    check_events,
+    check_totals,
     ends,
+    in_batches,
     rows_of,
     small,
     spread,
@@ -330,6 +333,31 @@ def test_conflicts_do_not_depend_on_batches(
     packets: list[Packet], cuts: set[int], batch_size: int
 ) -> None:
     assert_same(packets, sorted(cuts), small(batch_size=batch_size))
+
+
+@pytest.mark.property
+@given(
+    st.lists(segments() | datagrams(), max_size=40),
+    st.sets(st.integers(1, 40)),
+    st.sets(st.integers(0, 40)),
+    bounds(),
+)
+def test_what_is_told_of_several_batches_at_once_is_the_same(
+    draws: list[dict[str, Any]], cuts: set[int], told: set[int], settings: Settings
+) -> None:
+    packets = numbered(draws)
+    each, some = ShardRun(settings), ShardRun(settings)
+    for number, batch in enumerate(in_batches(packets, cuts)):
+        each.take(batch)
+        some.take_untold(batch)
+        if number in told or not some.worker.has_room:
+            some.worker.tick(some.now_ns)
+    for run in (each, some):
+        run.finish()
+        check_events(run)
+        check_totals(run)
+    assert each.final() == some.final()
+    assert each.preview == some.preview
 
 
 # ------------------------------------------------------------------------------------- many shards

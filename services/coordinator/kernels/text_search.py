@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from services.coordinator.kernels.prefetch import prefetch
 from services.coordinator.kernels.previews import LENGTH, SORTED, put_back
 from shared.columns import PREVIEW_BYTES, U8, U16, U64, OutU8
 from shared.kernels import inlined, kernel
+from shared.kernels.prefetch import prefetch
 
 BLOCK, HALF, PIECE = 64, 32, 16
 WHOLE = 4  # a needle of so many bytes or fewer is its four bytes

@@ -38,6 +38,7 @@ from shared.columns import (
     TCP,
 )
 from shared.kernels import inlined
+from shared.kernels.prefetch import prefetch
 
 FNV_OFFSET, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 LOW_32, BYTE = np.uint64(0xFFFFFFFF), np.uint64(0xFF)
@@ -76,6 +77,25 @@ def find(t: Any, packet: Any) -> Any:
             if same_flow(t.flows[row], packet):
                 return row
         slot = (slot + ONE) & mask
+
+
+@inlined
+def fetch_slot(t: Any, packet: Any) -> Any:
+    """Have the place of the index fetched at which the search for a flow begins."""
+    prefetch(t.slots, packet.hash & np.uint64(t.config[INDEX_MASK]))
+
+
+@inlined
+def fetch_row(t: Any, packet: Any) -> Any:
+    """Have the rows fetched that most likely are the flow's: both ends of its own, both of its
+    directions."""
+    entry = t.slots[packet.hash & np.uint64(t.config[INDEX_MASK])] & LOW_32
+    if entry != 0:
+        row = entry - ONE
+        prefetch(t.flows, row)
+        prefetch(t.flows, entry)
+        prefetch(t.dirs, row + row)
+        prefetch(t.dirs, row + row + ONE)
 
 
 @inlined

@@ -224,7 +224,6 @@ def collect_events(t: ShardColumns, shard: int) -> int:
     for i in range(np.int64(t.state[DIRTY])):
         row = np.int64(t.dirty[i])
         flow = t.flows[row]
-        flow.group = 0
         flow.marks &= np.uint8(255 - DIRTY_MARK)
         packets = np.uint32(t.dirs[row * 2].packets + t.dirs[row * 2 + 1].packets)
         octets = np.uint32(t.dirs[row * 2].bytes + t.dirs[row * 2 + 1].bytes)

@@ -14,12 +14,12 @@ from shared.kernels import IS_PLAIN, Piece
 FOR_READING, INTO_ALL_CACHES, DATA = 0, 3, 1  # as LLVM's language reference has it
 
 
-def nothing(octets: Any, at: Any) -> None:
+def nothing(column: Any, at: Any) -> None:
     """What is left of it in plain Python."""
 
 
-def hint(typing: Any, octets: Any, at: Any) -> Any:
-    """Have the line of octets[at], a column of bytes, fetched; `at` is unsigned."""
+def hint(typing: Any, column: Any, at: Any) -> Any:
+    """Have the line fetched in which column[at] begins; `at` is unsigned."""
     from llvmlite import ir
     from numba import types
     from numba.core import cgutils
@@ -28,14 +28,14 @@ def hint(typing: Any, octets: Any, at: Any) -> Any:
     pointer, int32 = cgutils.voidptr_t, ir.IntType(32)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        column = make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.bitcast(builder.gep(column.data, [arguments[1]]), pointer)
+        rows = make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.bitcast(builder.gep(rows.data, [arguments[1]]), pointer)
         kind = ir.FunctionType(ir.VoidType(), [pointer, int32, int32, int32])
         fetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
         builder.call(fetch, [place, int32(FOR_READING), int32(INTO_ALL_CACHES), int32(DATA)])
         return context.get_dummy_value()
 
-    return types.void(octets, types.uint64), generate
+    return types.void(column, types.uint64), generate
 
 
 prefetch: Any = nothing if IS_PLAIN else Piece(hint, writes_code=True)
