@@ -4,6 +4,7 @@ Pieces from other files and constants from the column tables are compiled into a
 folder is named after the digest of everything that kernels are made of.
 """
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -39,7 +40,12 @@ def sources() -> list[Path]:
 def digest() -> str:
     """16 hex digits that change with the kernels, numba, its checks, or Python."""
     checked = os.environ.get("NUMBA_BOUNDSCHECK", "")
-    parts = (compiler_version(), platform.python_version(), checked)
+    return _digest(compiler_version(), platform.python_version(), checked)
+
+
+@functools.cache
+def _digest(*parts: str) -> str:
+    """It takes 5 ms, and a start asks more than once."""
     result = hashlib.sha256(" ".join(parts).encode())
     for file in sources():
         result.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())

@@ -352,7 +352,7 @@ class LaneReceiver:
     @property
     def has_more(self) -> bool:
         """Whether `receive` would give something."""
-        return bool(self.socket.get(zmq.EVENTS) & zmq.POLLIN)
+        return bool(self.socket.poll(0))
 
     def _slots(self, name: str) -> list[Slot]:
         if name not in self._lanes:

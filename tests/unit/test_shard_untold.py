@@ -25,8 +25,9 @@ def test_a_stream_of_several_batches_is_told_once() -> None:
     for number in range(BATCHES_TOLD_AT_ONCE):
         assert run.worker.has_room
         run.take_untold([request(1000, number), request(1001 + number, 0)])
+    had_room = run.worker.has_room
+    assert not had_room
     assert not run.messages, "nothing was told yet"
-    assert not run.worker.has_room
     run.worker.tick(run.now_ns)
     (told,) = run.messages
     assert [int(event["kind"]) for event in told] == [EVENT_OPEN] * (1 + BATCHES_TOLD_AT_ONCE)
