@@ -375,12 +375,12 @@ class LaneReceiver:
 
     def done(self, batch: Received) -> None:
         """Give the batch's slot back, whose rows and bytes may be overwritten from now on; or say
-        that the lane's end arrived, or its tick."""
+        that the lane's end arrived, or its tick. With the next `pay`: each that is sent by itself
+        wakes this process's I/O thread, and capture."""
         header = batch.header
         slot = {"packets": header.slot, "tick": TICK_CREDIT, "end": END_CREDIT}[header.kind]
         if slot >= 0 and header.lane:
             self._owed.append(Credit(lane=header.lane, slot=slot, waits=self._waits).pack())
-            self.pay()
 
     def pay(self) -> None:
         """Send the credits that are owed. Those of a capture that is gone, or not yet connected,

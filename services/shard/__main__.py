@@ -159,6 +159,7 @@ class Shard:
         little, a message of events much, here and in the coordinator."""
         self._next_batch()
         if not (self.worker.has_room and self.lanes.has_more):
+            self.lanes.pay()
             self._tell_untold()
 
     def _next_batch(self) -> None:
@@ -243,6 +244,7 @@ class Shard:
         self.progress.finish()
         self._send(self._header("end"), [])
         self.lanes.done(self.ending)
+        self.lanes.pay()
         self.ending = None
         return False
 
