@@ -179,9 +179,8 @@ class Shard:
 
     def _tell_untold(self) -> None:
         """What was taken and not told of."""
-        if self.worker.untold:
-            self.worker.tick(self.worker.now_ns)
-            self.progress.finish()
+        self.worker.tell()
+        self.progress.finish()
 
     def _receive(self, batch: Received) -> None:
         header = batch.header
@@ -392,7 +391,7 @@ class Shard:
                 patterns.append(Pattern.model_validate(words))
             except ValidationError as error:
                 self.log.error("a pattern is left out: %s", error)
-        self.worker.patterns.set_patterns(patterns)
+        self.worker.set_patterns(patterns)
 
     def _after_restart_of_coordinator(self) -> None:
         """It lost its rows: register again, and tell all that this shard still has."""

@@ -1,6 +1,6 @@
 """One shard's work on a batch: track, store, inspect, tell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from services.shard.search import Searches
 from services.shard.tables import BATCHES_TOLD_AT_ONCE, Tables
 from shared.batch import EventBatch
 from shared.columns import EVENT_CLOSE
+from shared.schema import Pattern
 
 SWEEP_ROWS = 4096  # rows of the table looked at for each batch
 NO_BYTES = np.empty(0, np.uint8)
@@ -98,10 +99,22 @@ class Worker:
         self._store(NO_BYTES)
         self._tell_events()
 
+    def tell(self) -> None:
+        """What changed and was not told yet."""
+        if self.untold:
+            self.tick(self.now_ns)
+
+    def set_patterns(self, patterns: Sequence[Pattern]) -> None:
+        """These and no others are looked for. That tells of matches: after their streams."""
+        self.tell()
+        self.patterns.set_patterns(patterns)
+
     def work(self, seconds: float) -> bool:
         """What can wait, for about so long, between two batches: searches, and new patterns in
         what is retained. Returns whether something is left to do."""
         retro = self.patterns.retro
+        if retro.jobs:
+            self.tell()
         searching = self.searches.work(seconds / 2 if retro.jobs else seconds)
         return retro.work(seconds / 2, self.patterns.leisure.is_there()) or searching
 

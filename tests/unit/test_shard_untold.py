@@ -3,7 +3,9 @@
 from typing import Any
 
 from services.shard.tables import BATCHES_TOLD_AT_ONCE
+from shared.batch import EventBatch
 from shared.columns import EVENT_CLOSE, EVENT_OPEN
+from shared.schema import Pattern
 from tests.reference.streams import ACK, Packet
 from tests.shard_harness import ShardRun, ends, small
 
@@ -62,3 +64,19 @@ def test_streams_that_must_make_room_are_told_first() -> None:
     assert len({int(event["stream_id"]) for event in run.events(EVENT_OPEN)}) == 96
     assert len(run.events(EVENT_CLOSE)) == 96
     assert len(run.found) == 96
+
+
+def test_streams_are_told_before_matches_that_a_new_pattern_has_in_them() -> None:
+    run = run_of(batch_size=8)
+    told: list[tuple[int, int]] = []
+
+    def tell(batch: EventBatch) -> None:
+        told.append((batch.events.size, batch.matches.size))
+
+    run.worker._tell = run.worker.patterns._tell = tell
+    run.take_untold([request(1000, 0)])
+    run.worker.set_patterns([Pattern(id=1, name="get", kind="substring", value="GET")])
+    run.take_untold([request(1001, 0)])
+    while run.worker.work(0.1):
+        pass
+    assert told == [(1, 0), (1, 1), (0, 1)]
