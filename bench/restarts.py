@@ -3,9 +3,9 @@
     python -m bench.restarts --times 5
 
 A run with an API watches an empty folder. Capture, a shard, the coordinator and the api are killed
-(SIGKILL) in turns, and the API is asked for its health every ASK_S, each time anew. *said*: an answer
-is other than `ok`, or counts a restart; of the api itself, there is one at all. *back*: health is `ok`
-again, the restart counted. Seconds from the signal.
+(SIGKILL) in turns, and the API is asked for its health every ASK_S, each time anew. *said*: an
+answer is other than `ok`, or counts a restart; of the api itself, there is one at all. *back*:
+health is `ok` again, and the restart counted. Seconds from the signal.
 """
 
 import argparse
