@@ -11,9 +11,9 @@ import pytest
 from shared.columns import RESPONSE
 from shared.settings import Settings
 from tests import bombs
+from tests.api_server import Api, serving
 from tests.api_site import Site, Streamed, site
 from tests.conftest import peak_bytes_of
-from tests.integration.test_api import Api, serving
 
 pytestmark = pytest.mark.integration
 

@@ -1,25 +1,17 @@
 """Bodies of requests are bounded: a server process, and clients that send too much."""
 
 import socket
-import tempfile
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from services.api.problems import BODY_MAX
-from tests.integration.test_api import Api, serving, shape
+from tests.api_server import Api, shape
 
 pytestmark = pytest.mark.integration
 
 LEAST = b'{"kind":"substring","value":"x","name":"'
-
-
-@pytest.fixture(scope="module")
-def alone() -> Iterator[Api]:
-    """A server with nothing behind it."""
-    with tempfile.TemporaryDirectory(prefix="fm-") as folder, serving(folder) as one:
-        yield one
 
 
 def pattern(size: int) -> bytes:

@@ -26,8 +26,8 @@ from shared.columns import (
 )
 from shared.schema import Reply
 from shared.wire import refusal
+from tests.api_server import Api, serving
 from tests.api_site import Site, Streamed, site
-from tests.integration.test_api import Api, serving
 
 pytestmark = pytest.mark.integration
 

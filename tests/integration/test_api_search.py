@@ -13,7 +13,7 @@ from shared.columns import MATCH
 from shared.schema import Reply
 from shared.wire import refusal
 from tests.api_fakes import Answer, FakeCoordinator, FakeShard, event
-from tests.integration.test_api import Api, serving
+from tests.api_server import Api, serving
 
 pytestmark = pytest.mark.integration
 
