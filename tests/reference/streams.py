@@ -1,5 +1,6 @@
-"""Streams from packets, in plain Python: the twin of the shard's kernel `track`, and of the ends
-that `sweep`, `evict` and `close_all` give to streams. Written from the rules, not from the kernels.
+"""Streams from packets, in plain Python: the twin of the shard's kernels `track` and `empty_groups`
+together, and of the ends that `sweep`, `evict` and `close_all` give to streams. Written from the
+rules, not from the kernels.
 
 - A packet belongs to the present stream of its flow. Another stream begins with a SYN that is not
   the one the direction began with, unless it answers the other side's; with a SYN from a side that

@@ -42,8 +42,9 @@ def main(settings, stop):
             words = "service", "what", "how", "restarts"
             sys.stderr.write(" ".join(str(request.args[word]) for word in words) + "\n")
             result = {}
-        else:
-            result = {"total": 2 if "tcp" in request.args["filter"].values() else 0}
+        elif request.op == "facets":
+            services = [{"name": "unknown", "count": 1}, {"name": "http", "count": 1}]
+            result = {"protocols": [{"name": "tcp", "count": 2}], "services": services}
         asked.send_multipart([who, b"", Reply(result=result).pack()])
     loop.on_readable(asked, answer)
     print("event", flush=True) if settings.output == "-" else None
@@ -220,6 +221,7 @@ def test_a_run_ends_with_its_table(tree: Tree) -> None:
     assert "flowmate: completed after" in err
     assert re.search(r"packets +1,234 ·", err)
     assert re.search(r"streams +2 · tcp 2\n", err)
+    assert re.search(r"services +http 1\n", err)
     assert re.search(r"drops +truncated 1\n", err)
     assert re.search(r"output +a.pcap.jsonl\n", err)
 
