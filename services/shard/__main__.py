@@ -238,7 +238,7 @@ class Shard:
             if not is_late and self.worker.wind_up(WIND_UP_STEP_S):
                 return True
             self.worker.give_up()
-        self.worker.finish()
+        self.worker.finish(self._answer)
         self.ended = True
         self.progress.finish()
         self._send(self._header("end"), [])
@@ -420,7 +420,7 @@ class Shard:
         self._tell_untold()
         self.worker.give_up()
         if not self.ended:
-            self.worker.finish()  # every stream's last event has its final numbers
+            self.worker.finish(self._answer)  # every stream's last event has its final numbers
         if time.monotonic() > self.leave_by:
             self.log.warning("the coordinator did not take the last events in time")
         self.events.close(linger=500)

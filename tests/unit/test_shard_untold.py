@@ -80,3 +80,13 @@ def test_streams_are_told_before_matches_that_a_new_pattern_has_in_them() -> Non
     while run.worker.work(0.1):
         pass
     assert told == [(1, 0), (1, 1), (0, 1)]
+
+
+def test_questions_are_answered_while_many_streams_are_closed() -> None:
+    run = run_of(batch_size=64, max_flows=20_000)
+    for first in range(0, 17_000, 50):
+        run.take([request(1000 + first + i, 0) for i in range(50)])
+    told: list[int] = []
+    run.worker.finish(lambda: told.append(len(run.events(EVENT_CLOSE))))
+    assert len(told) > 1
+    assert told[0] < told[-1] == 17_000
