@@ -90,9 +90,16 @@ def differences(
         for stream_id, numbers in wanted.items()
         for name, value in numbers.items()
         if found[stream_id][name] != value
+        and not (name == "service" and is_refined(found[stream_id][name], value))
         and (name != "conflicts" or sum(numbers["packets"]) <= COMPARED_EXTENTS)
     ]
     return told or [what for stream in tracker.streams for what in other_content(stream, tables)]
+
+
+def is_refined(found: str, twin: str) -> bool:
+    """A parser that follows a stream knows more of it than its first bytes told: that it was
+    upgraded, or that TLS began in it (a proxy, STARTTLS)."""
+    return (found, twin) == ("websocket", "http") or found == "tls"
 
 
 def other_content(stream: Stream, tables: Tables) -> list[str]:
