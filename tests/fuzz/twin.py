@@ -90,16 +90,17 @@ def differences(
         for stream_id, numbers in wanted.items()
         for name, value in numbers.items()
         if found[stream_id][name] != value
-        and not (name == "service" and is_refined(found[stream_id][name], value))
+        and not (name.startswith("service") and is_refined(found[stream_id], numbers))
         and (name != "conflicts" or sum(numbers["packets"]) <= COMPARED_EXTENTS)
     ]
     return told or [what for stream in tracker.streams for what in other_content(stream, tables)]
 
 
-def is_refined(found: str, twin: str) -> bool:
+def is_refined(found: dict[str, Any], twin: dict[str, Any]) -> bool:
     """A parser that follows a stream knows more of it than its first bytes told: that it was
     upgraded, or that TLS began in it (a proxy, STARTTLS)."""
-    return (found, twin) == ("websocket", "http") or found == "tls"
+    service, known = found["service"], twin["service"]
+    return (service, known) == ("websocket", "http") or (service == "tls" and known != "tls")
 
 
 def other_content(stream: Stream, tables: Tables) -> list[str]:
