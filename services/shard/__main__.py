@@ -199,8 +199,6 @@ class Shard:
             self.progress.lose(header)
         elif self.progress.begin(header):
             self._take(batch)
-            if not self.worker.untold:
-                self.progress.finish()
 
     def _take(self, batch: Received) -> None:
         if batch.header.kind == "end":

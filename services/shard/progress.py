@@ -24,7 +24,8 @@ class Progress:
         self.rows = 0  # sent to this number up to the newest batch
         self.taken = 0  # rows, then, of what was taken whole and told of
         self._seen: dict[str, int] = {}
-        self._begun: dict[str, int] = {}  # of it, what is being taken and told of
+        self._is_begun = False  # something is being taken, and told of
+        self._begun: dict[str, int] = {}  # of it, how far inputs are then
         self._news: dict[str, int] = {}  # what the coordinator was not told
         self._told = 0  # by predecessors
         self._capture = ""  # the one that asked last
@@ -57,16 +58,18 @@ class Progress:
         self._count(header)
         self.rows += header.rows
         begun = header.others | ({header.input: header.upto} if header.input else {})
+        self._is_begun = True
         self._begun |= begun
         for name, upto in begun.items():
             self._note_seen(name, upto)
         return True
 
     def finish(self) -> None:
-        """What was begun is taken, and told of."""
-        self.taken = self.rows
-        self._news |= self._begun
-        self._begun = {}
+        """What was begun, if anything was, is taken and told of."""
+        if self._is_begun:
+            self.taken = self.rows
+            self._news |= self._begun
+            self._begun, self._is_begun = {}, False
 
     def news(self) -> dict[str, int]:
         """How far inputs are taken whole, where that was not told yet."""

@@ -174,3 +174,24 @@ def test_what_was_lost_is_counted_when_nothing_more_comes() -> None:
     more = Lane("a", {"rows": 12, "seen": {}}, "upload x")
     take(new, more.batch(3))
     assert (new.lost, new.rows) == (5, 15)
+
+
+def test_several_batches_are_told_of_together() -> None:
+    shard = Progress()
+    files = Lane("first", shard.resume("first"))
+    first, second = files.batch(10), files.batch(5)
+    assert shard.begin(first)
+    assert shard.begin(second)
+    assert (shard.taken, shard.news()) == (0, {})
+    shard.finish()
+    assert (shard.taken, shard.news()) == (15, {"files": 15})
+
+
+def test_what_stands_back_is_not_told_of() -> None:
+    """A shard that waits to be fed: what it lets pass comes again, also to its own successor."""
+    shard = Progress()
+    lane = Lane("first", shard.resume("first"))
+    assert take(shard, lane.batch(10)) == [True]
+    shard.lose(lane.batch(5))
+    shard.finish()  # nothing was begun
+    assert shard.taken == 10

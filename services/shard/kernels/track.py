@@ -70,8 +70,8 @@ from shared.columns import (
 from shared.kernels import inlined, kernel
 
 ONE = np.uint64(1)
-# packets by which a flow's slot of the index is asked of memory, and then its rows, ahead of its
-# turn: in a table of many flows each would be waited for, 38 of the 140 ns that a packet took here
+# packets by which a flow's slot of the index is asked of memory, and then its rows, ahead of their
+# turn: in a table of 300,000 flows a packet took 70 ns here, 51 so
 SLOT_AHEAD, ROW_AHEAD = 16, 8
 LONGEST_PAYLOAD = 1 << 30  # no IP packet comes near it, RFC 2675 aside
 RESET_WINDOW = 1 << 20  # bytes around the expected number in which a RST is believed, RFC 5961 §3
