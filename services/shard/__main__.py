@@ -193,7 +193,7 @@ class Shard:
             with self.again.fed(header, self.worker.stats):
                 self.snapshot = True
                 self._take(batch)
-                self.worker.tick(self.worker.now_ns)
+                self.worker.tell()
                 self.snapshot = False
         elif self.again.stands_back(header):
             self.progress.lose(header)
