@@ -177,6 +177,15 @@ def test_closed_streams_go_first_when_the_table_is_full() -> None:
     assert readable(run.events(EVENT_CLOSE)[1])["stream_bytes"] == [6, 0]
 
 
+def test_evicted_flows_of_two_protocols_on_the_same_ports_are_both_remembered() -> None:
+    run = run_of(max_flows=1)
+    for at, proto in enumerate((6, UDP, 6, UDP)):
+        run.take([Packet(CLIENT, SERVER, b"x", proto, ts_ns=at * SECOND)])
+    run.finish()
+    check_events(run)
+    assert [final["incarnation"] for final in run.final().values()] == [0, 0, 1, 1]
+
+
 def test_an_evicted_stream_gives_up_its_holes() -> None:
     run = run_of(tcp(0, 0, payload=b"ab"), tcp(0, 9, payload=b"j"), max_flows=1)
     run.take([udp(at=1)])

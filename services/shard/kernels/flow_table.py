@@ -199,8 +199,10 @@ def key_tag(key: Any) -> Any:
         value = (value ^ part) * FNV_PRIME
         value ^= value >> SHIFT_32
     ports = np.uint64(key.port_a) << SHIFT_32 | np.uint64(key.port_b)
-    value = (value ^ ports ^ (np.uint64(key.proto) << np.uint64(56))) * FNV_PRIME
-    return value ^ (value >> SHIFT_32)
+    for rest in (ports, np.uint64(key.proto)):
+        value = (value ^ rest) * FNV_PRIME
+        value ^= value >> SHIFT_32
+    return value
 
 
 @inlined
