@@ -59,6 +59,7 @@ class Tables:
         self.ghosts = np.zeros(GHOSTS, np.uint64)
         self.nodes = rows_of(HELD, NODES)
         self.groups = rows_of(GROUP, 2 * batch + 8 * held + 1024)
+        self.late = rows_of(GROUP, 1)
         self.chunks = rows_of(CHUNK, 2 * batch + 8 * held + 1024)
         self.dirty = np.zeros(BATCHES_TOLD_AT_ONCE * (2 * batch + 4096), np.uint32)
         self.victims = np.zeros(max(1, min(1024, rows // 8)), np.uint32)

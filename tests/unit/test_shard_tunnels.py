@@ -80,6 +80,21 @@ def test_tls_behind_connect(said: list[Said]) -> None:
     assert rows[2].name == b"mail.example.org"
 
 
+@pytest.mark.parametrize("said", [HELLO, HELLO[:80]])
+def test_a_hello_with_connect_and_nothing_behind_it(said: bytes) -> None:
+    """It is read when the answer tells what it is, whichever batch that is in."""
+    *http, hello = told([Said(0, CONNECT + said), Said(1, OPENED)], 8080)
+    assert {row.kind for row in http} == {"request", "response"}
+    whole = said == HELLO
+    assert (hello.kind, hello.status) == ("client_hello", "complete" if whole else "partial")
+
+
+def test_a_hello_is_of_the_time_at_which_it_came() -> None:
+    packets = conversation([Said(0, CONNECT), Said(0, HELLO), Said(1, OPENED)], 8080)
+    hello = parsed(packets, range(len(packets)))[-1]
+    assert (hello.kind, hello.ts_ns) == ("client_hello", packets[3].ts_ns)
+
+
 def test_an_upgrade_to_tls() -> None:
     """RFC 2817."""
     asked = b"OPTIONS * HTTP/1.1\r\nUpgrade: TLS/1.0\r\n\r\n"

@@ -32,6 +32,7 @@ class ShardColumns(NamedTuple):
     victims: OutU32  # rows being evicted
     nodes: HeldNodes
     groups: OutGroups
+    late: OutGroups  # scratch: one group, of what came before its parser
     chunks: OutChunks
     dirty: OutU32  # streams that changed in this batch
     events: OutEvents

@@ -17,7 +17,7 @@ import numpy as np
 
 from services.shard.kernels.content import HEADER, is_there, place
 from services.shard.kernels.http1_state import ARRIVED, FLAGS, LOOK, LOST, START
-from services.shard.kernels.look import JOINS, LOOSE, SEEN
+from services.shard.kernels.look import JOINS, LAGS, LOOSE, SEEN
 from services.shard.kernels.messages import gather
 from services.shard.kernels.services import HTTP_WORDS, TLS, word
 from services.shard.kernels.tls_records import LOOKED_AT, RECORD_HANDSHAKE, begins_tls
@@ -90,11 +90,11 @@ def begin_tunnel(parser: Any, side: Any, came: Any, connected: Any) -> Any:
 
 @inlined
 def begin_tls(t: Any, parser: Any, row: Any, side: Any) -> Any:
-    """A ClientHello begins at `next`."""
+    """A ClientHello begins at `next`; perhaps no more of its direction comes."""
     other = 1 - side
     clear_work(parser)
     parser.protocol = np.uint8(TLS_RECORDS)
-    parser.phase[side] = np.uint8(0)
+    parser.phase[side] = np.uint8(LAGS)
     parser.work[SEEN + side] = parser.wait[side] + ONE
     parser.phase[other] = np.uint8(JOINS if parser.wait[other] == ZERO else LOOSE)
     parser.next[other] = parser.wait[other]
