@@ -31,6 +31,7 @@ PASSING_BYTES = 4 << 20  # held all the same, for those who look at content as i
 LONGEST_EXTENT = 65536
 NODES = 65535  # out-of-order pieces of all flows; a row names one in 16 bits
 GHOSTS = 1 << 18  # evicted flows whose incarnation is remembered
+EARLIER_MOST = 8192  # extents from before a batch that new parsers take in it
 QUIET_NS = 1_000_000_000
 AHEAD = 128 << 10  # bytes of each table that a batch has pages for
 TEXT_OF_MESSAGE = 96  # bytes of the text ring for each message of the ring
@@ -59,7 +60,7 @@ class Tables:
         self.ghosts = np.zeros(GHOSTS, np.uint64)
         self.nodes = rows_of(HELD, NODES)
         self.groups = rows_of(GROUP, 2 * batch + 8 * held + 1024)
-        self.late = rows_of(GROUP, 1)
+        self.earlier = rows_of(GROUP, EARLIER_MOST)
         self.chunks = rows_of(CHUNK, 2 * batch + 8 * held + 1024)
         self.dirty = np.zeros(BATCHES_TOLD_AT_ONCE * (2 * batch + 4096), np.uint32)
         self.victims = np.zeros(max(1, min(1024, rows // 8)), np.uint32)

@@ -149,6 +149,19 @@ def test_a_service_that_its_octets_tell_is_parsed_from_its_beginning() -> None:
     assert (row.start, row.name, row.status) == (5, b"example.com", "complete")
 
 
+@pytest.mark.parametrize("first", [b"\x16\3", b"what is this?"])
+def test_what_a_side_said_before_the_other_told_that_it_is_tls(first: bytes) -> None:
+    """Whichever batch that is in."""
+    packets = conversation([Said(0, first), Said(1, record(22, server_hello()))], 9999)
+    whole, single = parsed(packets), parsed(packets, range(len(packets)))
+    assert [row.kind for row in single if row.side] == ["server_hello"]
+    found = [
+        sorted((row.kind, row.side, row.start, row.end, row.status) for row in rows)
+        for rows in (whole, single)
+    ]
+    assert found[0] == found[1]
+
+
 def test_a_hello_that_is_longer_than_what_is_put_together() -> None:
     big = client_hello(*[extension(21, bytes(60000))], NAME)
     run = ShardRun(small(batch_size=256))

@@ -1,11 +1,13 @@
 """Rules of WebSocket framing (RFC 6455), one named case each, whole and byte by byte."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.columns import FRAME_FIN, FRAME_MASKED, FRAME_RSV1, SERVICES
 from tests.message_harness import Turn, found_in, packets_of
+from tests.messages import Said, conversation, parsed
 from tests.property.test_websocket_against_twin import AGREED, ASKED, UPGRADE, frame
 from tests.shard_harness import ShardRun
 from tests.unit.test_shard_http1 import found, run_of, seen, with_loss
@@ -85,6 +87,18 @@ def test_what_is_no_frame_ends_the_direction(octets: bytes) -> None:
 def test_frames_that_come_before_the_answer_wait_for_it() -> None:
     turns: list[Turn] = [(0, ASKED + frame(1, b"early")), (1, AGREED + frame(1, b"late"))]
     assert [one["text"] for one in found(turns)][2:] == [b"early", b"late"]
+
+
+@pytest.mark.parametrize("lost", [[], [Said(0, b"GE", 300)]])
+def test_frames_from_before_anything_told_what_the_stream_is(lost: list[Said]) -> None:
+    """The request was not captured, and the answer is in a later batch."""
+    packets = conversation([*lost, Said(0, MASKED_HELLO), Said(1, AGREED)], 9999)
+    whole, single = parsed(packets), parsed(packets, range(len(packets)))
+    assert [(row.kind, row.side, row.start) for row in single] == [
+        ("response", 1, 0), ("frame", 0, 302 if lost else 0)
+    ]  # fmt: skip
+    assert single[1].summary == b"Hello"
+    assert [replace(row, ordinal=0) for row in whole] == [replace(row, ordinal=0) for row in single]
 
 
 def test_a_gap_within_a_payload_is_passed_over() -> None:

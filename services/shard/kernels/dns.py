@@ -14,11 +14,13 @@ import numpy as np
 
 from services.shard.kernels.dns_rows import begin, fill, not_dns
 from services.shard.kernels.dns_walk import HEADER_OCTETS, LONGEST, is_dns
+from services.shard.kernels.earlier import group_at
 from services.shard.kernels.look import LOOSE, OVER, PHASE, give_up, look, missing_from, parser_at
 from services.shard.kernels.messages import lose_header
 from services.shard.kernels.state import (
     C_PARSER_GAPS,
     C_PARSER_LOST,
+    EARLIER,
     GROUPS,
     IN_GROUP,
     ShardColumns,
@@ -171,8 +173,9 @@ def segment(t: Any, parser: Any, group: Any) -> Any:
 @kernel
 def parse_dns(t: ShardColumns) -> None:
     """Messages of the batch's groups: datagrams of DNS, and TCP streams that have its parser."""
-    for i in range(t.state[GROUPS]):
-        group = t.groups[i]
+    earlier = t.state[EARLIER]
+    for i in range(earlier + t.state[GROUPS]):
+        group = group_at(t, i, earlier)
         flow = t.flows[i64(group.flow)]
         if flow.proto == UDP:
             named = flow.service == DNS or flow.service == MDNS

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from services.shard.kernels.content import HEADER, is_there, place
+from services.shard.kernels.earlier import group_at
 from services.shard.kernels.http1_head import (
     CR,
     find_lf,
@@ -74,6 +75,7 @@ from services.shard.kernels.messages import (
 from services.shard.kernels.state import (
     C_PARSER_GAPS,
     C_PARSER_LOST,
+    EARLIER,
     GROUPS,
     IN_GROUP,
     MAX_HEADER,
@@ -294,8 +296,9 @@ def tell_fragment(t: Any, parser: Any, row: Any, side: Any, fed: Any, note: Any)
 @kernel
 def parse_http1(t: ShardColumns) -> None:
     """Find the messages in the batch's groups, in their order; and what begins in tunnels."""
-    for i in range(t.state[GROUPS]):
-        group = t.groups[i]
+    earlier = t.state[EARLIER]
+    for i in range(earlier + t.state[GROUPS]):
+        group = group_at(t, i, earlier)
         at = max(parser_at(t, group, HTTP1), parser_at(t, group, TUNNEL))
         if at < 0:
             continue

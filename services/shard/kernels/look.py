@@ -17,8 +17,8 @@ from shared.kernels.octets import i64
 
 SEEN = 8  # and 9: places in PARSER.work
 PHASE, OVER = 15, 3  # the bits of a phase, and one that is the same for all
-# above them: it lost its place once; it begins with what comes next, or with what came already
-LOOSE, JOINS, LAGS = 16, 64, 128
+# above them: it lost its place once; it begins with what comes next
+LOOSE, JOINS = 16, 64
 LOW_32 = np.uint64(0xFFFFFFFF)
 
 

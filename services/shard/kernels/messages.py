@@ -35,7 +35,7 @@ from shared.columns import (
 from shared.kernels import inlined
 
 LOW_32 = np.uint64(0xFFFFFFFF)
-ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)
+ONE, THREE = np.uint64(1), np.uint64(3)
 EXTENTS_LOOKED_AT = 4096  # how far back in a stream the bytes of one unit are looked for
 
 
@@ -187,23 +187,6 @@ def note_at_end(t: Any, parser: Any, side: Any, end: Any) -> Any:
     t.counters[C_PARSER_GAPS] += ONE
     mark_gap(t, parser, side)
     return NOTE_GAP
-
-
-@inlined
-def time_at(t: Any, row: Any, direction: Any, offset: Any, otherwise: Any) -> Any:
-    """When the byte at a logical offset came, as its extent of the content log says."""
-    looked = 0
-    for ring in (ONE, np.uint64(0)):
-        reference = t.flows[row].chain[ring]
-        while looked < EXTENTS_LOOKED_AT and is_there(t, reference):
-            word = place(t, reference) >> THREE
-            begin = t.ring64[word + ONE]
-            if direction_of(t, word) == np.uint64(direction):
-                if begin <= offset < begin + (t.ring64[word + THREE] & LOW_32):
-                    return np.int64(t.ring64[word + TWO])
-            looked += 1
-            reference = t.ring64[word]
-    return otherwise
 
 
 @inlined

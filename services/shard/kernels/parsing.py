@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from services.shard.kernels.earlier import came_before, take_again
 from services.shard.kernels.flow_table import drop_parser, name_ends
 from services.shard.kernels.http1 import end_http1
 from services.shard.kernels.messages import finish, row_of
@@ -17,6 +18,7 @@ from services.shard.kernels.state import (
     C_PARSERS_FULL,
     C_UNTOLD,
     DIRTY,
+    EARLIER,
     FINISHED,
     FREE_PARSERS,
     GROUPS,
@@ -80,9 +82,10 @@ def clear_parser(parser: Any, row: Any, protocol: Any) -> Any:
 def assign_parsers(t: ShardColumns) -> None:
     """A parser for every TCP stream of the batch's groups whose service has one.
 
-    It begins at the direction's first byte, if what came before this batch is retained: a service
+    It begins at each direction's first byte, if what came before this batch is retained: a service
     may be told later than its bytes came.
     """
+    t.state[EARLIER] = np.uint64(0)
     if t.config[PARSES] == 0:
         return
     for i in range(t.state[GROUPS]):
@@ -107,6 +110,10 @@ def assign_parsers(t: ShardColumns) -> None:
         clear_parser(t.parsers[index], row, protocol)
         if protocol == TUNNEL:
             begin_late(t.parsers[index], t.groups[i])
+        else:
+            first = np.int64(t.groups[i].dir)
+            for side in (1 - first, first):
+                take_again(t, row, side, 0, came_before(t, row, side))
         t.parser_of[row] = np.uint32(index + ONE)
 
 

@@ -32,7 +32,7 @@ class ShardColumns(NamedTuple):
     victims: OutU32  # rows being evicted
     nodes: HeldNodes
     groups: OutGroups
-    late: OutGroups  # scratch: one group, of what came before its parser
+    earlier: OutGroups  # what a parser that begins with this batch takes first
     chunks: OutChunks
     dirty: OutU32  # streams that changed in this batch
     events: OutEvents
@@ -71,6 +71,7 @@ class ShardColumns(NamedTuple):
     USED_NODES,  # out-of-order nodes ever used
     FREE_NODE,  # 1 + first node of the free list
     GROUPS,  # filled rows of `groups`
+    EARLIER,  # filled rows of `earlier`
     CHUNKS,  # filled rows of `chunks`
     DIRTY,  # filled rows of `dirty`
     HEAD_0,  # write position of content ring 0: the first bytes of each direction
@@ -90,7 +91,7 @@ class ShardColumns(NamedTuple):
     FREE_PARSERS,  # parsers on the stack of those given back
     IN_GROUP,  # messages found in the group that is being parsed
     STATE_LEN,
-) = range(26)
+) = range(27)
 
 # `config`, signed, read only
 (

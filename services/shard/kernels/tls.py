@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from services.shard.kernels.earlier import group_at
 from services.shard.kernels.look import (
     JOINS,
-    LAGS,
     LOOSE,
     OVER,
     PHASE,
@@ -31,10 +31,11 @@ from services.shard.kernels.look import (
     missing_from,
     parser_at,
 )
-from services.shard.kernels.messages import lose_header, row_of, time_at
+from services.shard.kernels.messages import lose_header, row_of
 from services.shard.kernels.state import (
     C_PARSER_GAPS,
     C_PARSER_LOST,
+    EARLIER,
     GROUPS,
     IN_GROUP,
     ShardColumns,
@@ -299,35 +300,15 @@ def read_group(t: Any, parser: Any, group: Any) -> Any:
         end = start + i64(group.len)
 
 
-@inlined
-def read_late(t: Any, parser: Any, group: Any, side: Any) -> Any:
-    """What a direction said before TLS was known to begin there, as a group of its own: that lies
-    in an earlier batch, if the other side's answer decided."""
-    parser.phase[side] &= np.uint8(255 - LAGS)
-    start, end = parser.next[side], parser.work[SEEN + side] - ONE
-    if start >= end:
-        return
-    late = t.late[0]
-    late.extent = ZERO
-    late.start = start
-    late.ts_ns = time_at(t, i64(group.flow), side, start, group.ts_ns)
-    late.len = np.uint32(end - start)
-    late.flow = group.flow
-    late.dir = np.uint8(side)
-    read_group(t, parser, late)
-
-
 @kernel
 def parse_tls(t: ShardColumns) -> None:
     """Messages of the batch's groups of streams that have a TLS parser."""
-    for i in range(t.state[GROUPS]):
-        group = t.groups[i]
+    earlier = t.state[EARLIER]
+    for i in range(earlier + t.state[GROUPS]):
+        group = group_at(t, i, earlier)
         at = parser_at(t, group, TLS_RECORDS)
         if at >= 0:
             parser = t.parsers[np.uint64(at)]
-            t.state[IN_GROUP] = ZERO
-            for side in range(2):
-                if parser.phase[side] & LAGS:
-                    read_late(t, parser, group, side)
             if parser.phase[i64(group.dir)] & PHASE != OVER:
+                t.state[IN_GROUP] = ZERO
                 read_group(t, parser, group)

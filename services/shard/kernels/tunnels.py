@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from services.shard.kernels.content import HEADER, is_there, place
+from services.shard.kernels.earlier import take_again
 from services.shard.kernels.http1_state import ARRIVED, FLAGS, LOOK, LOST, START
-from services.shard.kernels.look import JOINS, LAGS, LOOSE, SEEN
+from services.shard.kernels.look import JOINS, LOOSE, SEEN
 from services.shard.kernels.messages import gather
 from services.shard.kernels.services import HTTP_WORDS, TLS, word
 from services.shard.kernels.tls_records import LOOKED_AT, RECORD_HANDSHAKE, begins_tls
@@ -90,11 +91,12 @@ def begin_tunnel(parser: Any, side: Any, came: Any, connected: Any) -> Any:
 
 @inlined
 def begin_tls(t: Any, parser: Any, row: Any, side: Any) -> Any:
-    """A ClientHello begins at `next`; perhaps no more of its direction comes."""
+    """A ClientHello begins at `next`; what came of it may be in an earlier batch."""
+    take_again(t, row, side, parser.next[side], parser.wait[side])
     other = 1 - side
     clear_work(parser)
     parser.protocol = np.uint8(TLS_RECORDS)
-    parser.phase[side] = np.uint8(LAGS)
+    parser.phase[side] = np.uint8(0)
     parser.work[SEEN + side] = parser.wait[side] + ONE
     parser.phase[other] = np.uint8(JOINS if parser.wait[other] == ZERO else LOOSE)
     parser.next[other] = parser.wait[other]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from services.shard.kernels.content import HEADER, is_there, place
+from services.shard.kernels.earlier import group_at
 from services.shard.kernels.http1_state import CAME, FRAMES, NO_FRAMES
 from services.shard.kernels.look import parser_at
 from services.shard.kernels.messages import (
@@ -26,6 +27,7 @@ from services.shard.kernels.messages import (
 from services.shard.kernels.state import (
     C_PARSER_GAPS,
     C_PARSER_LOST,
+    EARLIER,
     GROUPS,
     IN_GROUP,
     ShardColumns,
@@ -273,8 +275,9 @@ def tell_fragment(t: Any, parser: Any, row: Any, side: Any, fed: Any, note: Any)
 @kernel
 def parse_websocket(t: ShardColumns) -> None:
     """Find the frames in the batch's groups. After `parse_http1`: it may have found the upgrade."""
-    for i in range(t.state[GROUPS]):
-        group = t.groups[i]
+    earlier = t.state[EARLIER]
+    for i in range(earlier + t.state[GROUPS]):
+        group = group_at(t, i, earlier)
         at = parser_at(t, group, WEBSOCKET)
         if at >= 0:
             t.state[IN_GROUP] = ZERO
