@@ -1,31 +1,29 @@
-"""The service processes of one local run: started together, watched, ended in order."""
+"""The service processes of one local run: started together, watched, ended in order.
 
+To import settings, numpy and ZeroMQ takes 0.3 s of CPU: the launcher does that once, and each
+service begins as a fork of it. One that died begins with an interpreter of its own, since the
+launcher has threads by then.
+"""
+
+import gc
+import importlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from shared import parent
 from shared.errors import EXIT_NOTHING_READ, EXIT_OK, UserError
+from shared.forked import STDERR, Circumstances, Forked
 from shared.patience import Patience
 from shared.settings import Service, Settings, host_port, to_environ, variable
 
 ROOT = Path(__file__).resolve().parent.parent
 # numpy's linear algebra, which nobody uses here, would start a thread a core in every service.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-# glibc would give each message of a megabyte fresh pages, and take them back at once: zeroing them
-# was 40 % of the coordinator's time. With these it keeps and reuses them.
-KEEP_PAGES = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "268435456",
-    "MALLOC_TRIM_THRESHOLD_": "268435456",
-    "MALLOC_TOP_PAD_": "8388608",
-}
-
-
-STDERR = 2
 PORT_MAX = 65535
 # Ports after the one that is given; each shard has one more.
 METRICS_PORTS: tuple[Service, ...] = ("capture", "coordinator", "api", "shard")
@@ -35,26 +33,34 @@ class Child:
     """One service: its process, and those that came before it."""
 
     def __init__(
-        self, service: Service, name: str, environ: Mapping[str, str], reads: bool, writes: bool
+        self,
+        service: Service,
+        name: str,
+        environ: Mapping[str, str],
+        reads: bool = False,
+        writes: bool = False,
     ) -> None:
         """reads, writes: whether it may use the launcher's standard input and output."""
         self.service, self.name = service, name
         self.restarts = 0
         self.start_at: float | None = None  # it died, and is to be started again then
         self._patience = Patience()
-        self._environ = dict(environ)
-        self._stdin = None if reads else subprocess.DEVNULL
-        self._stdout = None if writes else STDERR
-        self.process = self._start()
+        # -P: a folder called `services` where the user happens to stand is not ours
+        words = (sys.executable, "-P", "-m", f"services.{service}")
+        self._found = Circumstances(words, dict(environ), reads, writes)
+        self.process: Forked | subprocess.Popen[bytes] = self._fork()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        # -P: a folder called `services` where the user happens to stand is not ours. A group of
-        # its own: Ctrl-C reaches the launcher alone, which then ends the services in order.
+    def _fork(self) -> Forked:
+        """Both ways it has a group of its own: Ctrl-C reaches the launcher alone, which then ends
+        the services in order."""
+        return Forked(partial(serve, self.service), self._found)
+
+    def _execute(self) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", f"services.{self.service}"],
-            env=self._environ,
-            stdin=self._stdin,
-            stdout=self._stdout,
+            self._found.words,
+            env=self._found.environ,
+            stdin=None if self._found.reads else subprocess.DEVNULL,
+            stdout=None if self._found.writes else STDERR,
             process_group=0,
         )
 
@@ -69,7 +75,7 @@ class Child:
             return False
         self.start_at = None
         self.restarts += 1
-        self.process = self._start()
+        self.process = self._execute()
         return True
 
     @property
@@ -85,7 +91,7 @@ class Child:
 
     def how_it_ended(self) -> str:
         """`exit status 3` or `killed by SIGSEGV`."""
-        status = self.process.returncode
+        status = self.process.returncode or EXIT_OK
         if status >= 0:
             return f"exit status {status}"
         try:
@@ -98,10 +104,24 @@ class Child:
             self.process.send_signal(number)
 
 
+def serve(service: Service) -> int:
+    """Run a service in this process. Found by name, so that `shared` imports none of them."""
+    from shared.service import run_service
+
+    return run_service(service, importlib.import_module(f"services.{service}.__main__").main, ())
+
+
+def import_common() -> None:
+    """What all services import."""
+    import shared.kernels
+    import shared.schema
+    import shared.tcp_bus  # noqa: F401
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """What every child is told: the settings and nothing but the settings, as variables."""
     ours = {variable(name) for name in Settings.model_fields}
-    result = ONE_THREAD | KEEP_PAGES | {k: v for k, v in os.environ.items() if k not in ours}
+    result = {k: v for k, v in os.environ.items() if k not in ours}
     result |= to_environ(settings)
     result[parent.VARIABLE] = str(os.getpid())
     if ROOT.name not in ("site-packages", "dist-packages"):  # a checkout, perhaps not installed
@@ -112,20 +132,31 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def start(settings: Settings) -> list[Child]:
     """All services of a run at once; they find each other in any order. `workers` is resolved."""
-    told = environment(settings)
-    dump, stdin = settings.mode == "dump", "-" in settings.pcap
-    capture = Child("capture", "capture", told, reads=stdin, writes=dump)
-    if dump:
-        return [capture]
-    own = told | metrics_of(settings, "coordinator")
-    result = [capture, Child("coordinator", "coordinator", own, reads=False, writes=True)]
-    for index in range(settings.workers):
-        own = told | metrics_of(settings, "shard", index)
-        own |= {variable("shard_index"): str(index)}
-        result.append(Child("shard", f"shard {index}", own, reads=False, writes=False))
-    if settings.api_listen:
-        own = told | metrics_of(settings, "api")
-        result.append(Child("api", "api", own, reads=False, writes=False))
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
+    gc.disable()  # what is imported stays
+    try:
+        import_common()
+        return _start(settings, environment(settings))
+    finally:
+        gc.freeze()  # nor is it looked through when the launcher ends, which took it 0.1 s
+        gc.enable()
+
+
+def _start(settings: Settings, told: Mapping[str, str]) -> list[Child]:
+    def child(service: Service, index: int | None = None, **streams: bool) -> Child:
+        own = {**told, **metrics_of(settings, service, index or 0)}
+        if index is not None:
+            own[variable("shard_index")] = str(index)
+        name = service if index is None else f"{service} {index}"
+        return Child(service, name, own, **streams)
+
+    dump = settings.mode == "dump"
+    result = [] if dump else [child("coordinator", writes=True)]  # all others wait for it
+    result.append(child("capture", reads="-" in settings.pcap, writes=dump))
+    if not dump:
+        result += [child("shard", index) for index in range(settings.workers)]
+        result += [child("api")] if settings.api_listen else []
     return result
 
 

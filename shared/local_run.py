@@ -61,6 +61,7 @@ def run(settings: Settings) -> int:
         if needs_token(settings):
             resolved["api_token"] = new_token()
         stop = Stop()
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # it wakes whoever waits, as `stop` does
         if kernel_cache.is_cold():
             say("compiling kernels, first run only (one or two minutes)")
             kernel_cache.warm_apart(lambda: stop.requested)

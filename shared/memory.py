@@ -7,9 +7,7 @@ machine's host takes back what is free, a page of a huge one took 12 µs and a s
 had in one call for many, which takes 1.05 µs each.
 """
 
-import ctypes
 import mmap
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -56,10 +54,3 @@ def zeros(nbytes: int) -> NDArray[np.uint8]:
 def rows_of(dtype: np.dtype[Any], count: int) -> NDArray[Any]:
     """Zeroed rows."""
     return zeros(dtype.itemsize * count).view(dtype)
-
-
-def give_back() -> None:
-    """What is free in the heap of the C library goes back to the system. What a process needed only
-    to start would stay resident for as long as it runs."""
-    with suppress(AttributeError):  # not glibc
-        ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))

@@ -18,6 +18,7 @@ import zmq
 
 from shared.command_line import resolve
 from shared.errors import EXIT_INTERNAL, EXIT_USAGE, UserError
+from shared.heap import keep_pages
 from shared.parent import die_with_launcher
 from shared.settings import Service, Settings
 
@@ -116,6 +117,7 @@ def run_service(
     """The `__main__` of a service: settings, logging, signals, exit status."""
     gc.freeze()  # what is imported stays
     gc.enable()
+    keep_pages()
     start_logging(name)
     die_with_launcher()
     try:

@@ -32,6 +32,7 @@ ALLOWED: Mapping[str, Collection[Service]] = {  # by role
 MESSAGE_BYTES_MAX = 1 << 28  # longer ones end the connection
 HANDSHAKE_MS = 5000
 ASK_LEAST_MS = 1000
+RECONNECT_MOST_MS = 500  # each time twice as long, up to that
 BEAT_MS, SILENT_MS = 2000, 6000  # a machine that is gone says nothing
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104  compared with
 NOWHERE = "tcp://127.0.0.1:0"
@@ -184,6 +185,7 @@ class TcpBus(Bus):
 
 def _prepare(socket: Socket) -> None:
     socket.setsockopt(zmq.IPV6, 1)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MOST_MS)
     socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
     socket.setsockopt(zmq.HEARTBEAT_IVL, BEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENT_MS)

@@ -14,6 +14,7 @@ from shared.schema import Reach, Refusal, Reply, Request, unpack
 
 Frames = Sequence[bytes | memoryview | zmq.Frame]
 REQUEST_DEADLINE_MS = 2000
+RECONNECT_MS = 10
 # Of the coordinator, then of each shard; whoever binds one is the server, all others connect.
 Role = Literal[
     "requests", "events", "reports", "deltas", "packets", "credits", "content"
@@ -128,8 +129,7 @@ def open_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, hwm: int) ->
     socket = context.socket(kind)
     socket.set_hwm(hwm)
     socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.RECONNECT_IVL, 10)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+    socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)  # a peer of this machine that comes up late
     return socket
 
 

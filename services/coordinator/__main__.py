@@ -8,6 +8,8 @@ import os
 import secrets
 import sys
 import time
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import zmq
 
@@ -16,8 +18,8 @@ from services.coordinator.health import ENDED, Health
 from services.coordinator.kept import Kept
 from services.coordinator.ledger import UPLOADS, Ledger, status_of
 from services.coordinator.merge import Merger
-from services.coordinator.metrics import Metrics, Seen
 from services.coordinator.requests import Requests
+from services.coordinator.seen import Seen
 from services.coordinator.shards import COMPILE_GRACE_S, START_GRACE_S, Shards
 from services.coordinator.sinks import Sink
 from services.coordinator.sinks.resume import Written, find_end
@@ -28,14 +30,16 @@ from services.coordinator.view import Inventory
 from shared import kernel_cache
 from shared.errors import EXIT_OK, UserError
 from shared.flow_key import hex_id
-from shared.memory import give_back
-from shared.metrics import serve
+from shared.heap import give_back
 from shared.output import check_not_an_input, output_path
 from shared.schema import CaptureReport, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.tcp_bus import bus_of
 from shared.wire import Bus, open_socket
+
+if TYPE_CHECKING:
+    from services.coordinator.metrics import Metrics
 
 EVENTS_PER_MESSAGE = 16384  # of a full batch; makes messages of a queue that is given in events
 TURN_S = 0.010  # events taken before requests are looked at again
@@ -74,7 +78,7 @@ class Coordinator:
         self.health = Health(
             self.inventory, self.shards, self.sources, self.merger, self.deltas, self.sinks
         )
-        self.metrics = Metrics()
+        self._seen: Seen | None = None
         self.requests = Requests(
             self.instance,
             self.inventory,
@@ -83,7 +87,7 @@ class Coordinator:
             self.deltas,
             time.monotonic,
             self.team,
-            self.metrics.text,
+            self._scraped,
         )
         if self.kept.before:
             self.health.restore(self.kept.before, time.monotonic(), time.time_ns() // 1000)
@@ -134,10 +138,23 @@ class Coordinator:
         """To every API that listens; one that is too slow misses some and reads the log."""
         self.published.send(packed, zmq.NOBLOCK)
 
+    @cached_property
+    def metrics(self) -> "Metrics":
+        """What is scraped, once somebody does."""
+        from services.coordinator.metrics import Metrics  # 30 ms, in which nobody else can begin
+
+        return Metrics(lambda: self._seen)
+
+    def _scraped(self) -> bytes:
+        return self.metrics.text()
+
     # ------------------------------------------------------------------------------- run
     def run(self) -> int:
         """Until a signal, and then until what is on its way has arrived."""
-        serve(self.settings.metrics_listen, self.metrics.registry)
+        if self.settings.metrics_listen:
+            from shared.metrics import serve
+
+            serve(self.settings.metrics_listen, self.metrics.registry)
         loop = Loop(self.stop)
         loop.on_readable(self.asked, self._requests)
         loop.on_readable(self.reports, self._reports)
@@ -278,18 +295,16 @@ class Coordinator:
             self.health.say(stats)
         now = time.monotonic()
         report = self.health.report(now)
-        self.metrics.update(
-            Seen(
-                report,
-                capture=self.sources.totals(),
-                capture_silent_s=self.sources.silent_s(now),
-                capture_restarts=self.sources.restarts,
-                unread_bytes=self.sources.unread_bytes,
-                patterns=self.team.patterns.totals(),
-                answered=dict(self.requests.answered),
-                refused=dict(self.requests.refused),
-                refused_peers=self.bus.refused,
-            )
+        self._seen = Seen(
+            report,
+            capture=self.sources.totals(),
+            capture_silent_s=self.sources.silent_s(now),
+            capture_restarts=self.sources.restarts,
+            unread_bytes=self.sources.unread_bytes,
+            patterns=self.team.patterns.totals(),
+            answered=dict(self.requests.answered),
+            refused=dict(self.requests.refused),
+            refused_peers=self.bus.refused,
         )
         totals, rates = stats["totals"], stats["rates"]
         self.log.info(

@@ -12,7 +12,7 @@ Operation = Callable[[dict[str, Any]], Answer]
 class Arguments(BaseModel):
     """Arguments of one operation; unknown ones are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Nothing(Arguments):

@@ -4,13 +4,13 @@ They are what health said last. A server has a thread of its own, so it reads wh
 any more. Capture and shards may have no network: this is how their counters are seen.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from services.coordinator.seen import Seen
 from shared.metrics import new_registry, of_stats
 
 PREFIX = "flowmate_coordinator"
@@ -50,31 +50,13 @@ OF_PATTERNS = (
 )
 
 
-class Seen(NamedTuple):
-    """What is served, as it was at one moment. Times in seconds."""
-
-    report: Mapping[str, Any]  # health's
-    capture: Mapping[str, int]  # its counters over all its instances
-    capture_silent_s: float
-    capture_restarts: int
-    unread_bytes: int
-    patterns: Mapping[str, int]  # sums over patterns and shards
-    answered: Mapping[str, int]  # requests by operation
-    refused: Mapping[str, int]  # by code
-    refused_peers: int
-
-
 class Metrics(Collector):
-    """Holds what was seen last; `registry` serves it."""
+    """seen: what was seen last. `registry` serves it."""
 
-    def __init__(self) -> None:
+    def __init__(self, seen: Callable[[], Seen | None]) -> None:
         self.registry: CollectorRegistry = new_registry("coordinator")
-        self._seen: Seen | None = None
-        self.registry.register(self)
-
-    def update(self, seen: Seen) -> None:
-        """From now on serve these."""
         self._seen = seen
+        self.registry.register(self)
 
     def text(self) -> bytes:
         """The whole run's, in Prometheus' text format."""
@@ -82,7 +64,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Called by the server for each scrape."""
-        seen = self._seen
+        seen = self._seen()
         if seen is None:
             return
         yield from of_coordinator(seen)

@@ -22,8 +22,8 @@ from services.shard.tables import BATCHES_TOLD_AT_ONCE, Tables
 from services.shard.worker import Worker
 from shared.batch import EventBatch
 from shared.errors import EXIT_INTERNAL, EXIT_OK, UserError
+from shared.heap import give_back
 from shared.lanes import LaneGoneError, LaneReceiver, Received
-from shared.memory import give_back
 from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings

@@ -153,15 +153,15 @@ def events_of(path: Path) -> list[Row]:
 
 
 def processes_of(launcher: int) -> set[int]:
-    """Live service processes that a launcher started."""
+    """Live processes that a launcher started: its forks, and those that were told of it."""
     mark = f"FLOWMATE_LAUNCHER_PID={launcher}\0".encode()
     found = set()
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in path.read_bytes() + b"\0":
-                found.add(int(path.parent.name))
-        except OSError:
-            continue  # gone, or somebody else's
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it is gone, or somebody else's
+            state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            told = mark in (process / "environ").read_bytes() + b"\0"
+            if state != "Z" and (told or int(parent) == launcher):
+                found.add(int(process.name))
     return found
 
 
@@ -190,8 +190,8 @@ def total(health: Row, name: str) -> int:
 
 def run_folder_of(launcher: int) -> Path:
     """The private folder where the services of a launcher meet."""
-    for pid in processes_of(launcher):
-        for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-            if entry.startswith(b"FLOWMATE_RUN_DIR="):
-                return Path(os.fsdecode(entry.partition(b"=")[2]))
-    raise AssertionError("it has no services")
+    for descriptor in Path(f"/proc/{launcher}/fd").iterdir():
+        with suppress(OSError):  # it is closed
+            if (held := Path(os.readlink(descriptor))).name == "lock":
+                return held.parent
+    raise AssertionError("it holds no lock")

@@ -136,9 +136,9 @@ def trickle(tmp_path: Path) -> Iterator[Trickle]:
         yield Trickle(run)
 
 
-def assert_nothing_is_left(launcher: int, folder: Path) -> None:
+def assert_nothing_is_left(services: set[int], folder: Path) -> None:
     assert not folder.exists()
-    assert not processes_of(launcher)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in services)
 
 
 def test_streams_are_there_while_the_capture_is_read(trickle: Trickle, tmp_path: Path) -> None:
@@ -168,12 +168,13 @@ def test_streams_are_there_while_the_capture_is_read(trickle: Trickle, tmp_path:
         os.kill(shard, signal.SIGCONT)
     run.wait_for(lambda health: health["status"] == "ok")
 
-    folder = run_folder_of(run.process.pid)
+    folder, services = run_folder_of(run.process.pid), processes_of(run.process.pid)
+    assert len(services) >= 4
     assert run.stop(signal.SIGTERM) == 0
     kinds = Counter(event["event"] for event in events_of(tmp_path / "out.jsonl"))
     assert kinds["stream_open"] == kinds["stream_close"] == 9
     assert "flowmate: stopping" in run.said()
-    assert_nothing_is_left(run.process.pid, folder)
+    assert_nothing_is_left(services, folder)
 
 
 def test_services_that_are_told_to_stop_at_once_close_every_stream(tmp_path: Path) -> None:

@@ -95,9 +95,9 @@ if __name__ == "__main__":
 START = """
 import pathlib, sys
 from shared import children
-children.ROOT = pathlib.Path(sys.argv[1])
+children.ROOT = pathlib.Path(__file__).parent
 from shared.launcher import main
-sys.exit(main(sys.argv[2:]))
+sys.exit(main(sys.argv[1:]))
 """
 INTERRUPTED = """
 import os, pathlib, signal, sys
@@ -105,8 +105,8 @@ import os, pathlib, signal, sys
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if children := sys.modules.get("shared.children"):
-            children.ROOT = pathlib.Path(sys.argv[1])
-        if name == sys.argv[2]:
+            children.ROOT = pathlib.Path(__file__).parent
+        if name == sys.argv[1]:
             os.kill(os.getpid(), signal.SIGINT)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -129,10 +129,12 @@ class Tree:
             (package / "__main__.py").write_text(text)
         (folder / "services" / "__init__.py").touch()
         (folder / "a.pcap").touch()
+        (folder / "start.py").write_text(START)
+        (folder / "interrupted.py").write_text(INTERRUPTED)
 
     def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-c", START, str(self.folder), *arguments],
+            [sys.executable, str(self.folder / "start.py"), *arguments],
             env=clean_environ() | {"PYTHONPATH": str(ROOT)} | environ,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -334,7 +336,7 @@ def test_a_second_signal_kills(tree: Tree) -> None:
 def test_a_signal_while_it_starts_ends_it_quietly(tree: Tree, module: str, status: int) -> None:
     """Whatever it is importing at that moment."""
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, str(tree.folder), f"shared.{module}"],
+        [sys.executable, str(tree.folder / "interrupted.py"), f"shared.{module}"],
         check=False,
         env=clean_environ() | {"PYTHONPATH": str(ROOT)},
         cwd=tree.folder,

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.memory import STEP, Filling, Pages, give_back, rows_of, zeros
+from shared.heap import give_back
+from shared.memory import STEP, Filling, Pages, rows_of, zeros
 from shared.stats import resident_bytes
 
 SIZE = 8 * STEP
