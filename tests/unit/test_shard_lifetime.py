@@ -186,6 +186,16 @@ def test_evicted_flows_of_two_protocols_on_the_same_ports_are_both_remembered() 
     assert [final["incarnation"] for final in run.final().values()] == [0, 0, 1, 1]
 
 
+def test_some_thousand_evicted_flows_are_remembered() -> None:
+    run = run_of(max_flows=1)
+    for turn in range(2):
+        for port in range(1, 4001):
+            run.take([udp(port=port, at=turn * 4000 + port)])
+    run.finish()
+    check_events(run)
+    assert len(run.final()) == 8000
+
+
 def test_an_evicted_stream_gives_up_its_holes() -> None:
     run = run_of(tcp(0, 0, payload=b"ab"), tcp(0, 9, payload=b"j"), max_flows=1)
     run.take([udp(at=1)])

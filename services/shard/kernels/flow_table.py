@@ -45,6 +45,10 @@ LOW_32, BYTE = np.uint64(0xFFFFFFFF), np.uint64(0xFF)
 SHIFT_32 = np.uint64(32)
 ONE = np.uint64(1)
 SAMPLE = 16  # rows of which eviction takes the least recently seen
+# 2**64 by the golden ratio: Knuth 6.4. Places of ports that follow each other are as if by chance,
+# which they were not with FNV's prime
+MIX = np.uint64(0x9E3779B97F4A7C15)
+WAYS = 4  # places of a ghost, next to each other
 GHOST_TAG = np.uint64(0xFFFFFFFFFF000000)  # a ghost: 40 bits of the key's hash, 24 of a count
 
 
@@ -174,12 +178,15 @@ def remembered_incarnation(t: Any, packet: Any) -> Any:
     """The incarnation that follows those of an evicted flow; 0 when it is not remembered.
 
     A ghost keeps a hash of the whole key, so that the last stream of an evicted flow and its next
-    one do not share an id. Ghosts overwrite each other: a bound, not a promise.
+    one do not share an id. It has one of WAYS places, where the newest stand first and the last is
+    overwritten: a bound, not a promise.
     """
     tag = key_tag(packet)
-    ghost = t.ghosts[tag & np.uint64(t.ghosts.size - 1)]
-    if ghost != 0 and (ghost ^ tag) & GHOST_TAG == 0:
-        return np.uint32(ghost & ~GHOST_TAG)
+    first = ghosts_of(t, tag)
+    for way in range(WAYS):
+        ghost = t.ghosts[first + np.uint64(way)]
+        if ghost != 0 and (ghost ^ tag) & GHOST_TAG == 0:
+            return np.uint32(ghost & ~GHOST_TAG)
     return np.uint32(0)
 
 
@@ -187,20 +194,29 @@ def remembered_incarnation(t: Any, packet: Any) -> Any:
 def remember(t: Any, flow: Any) -> Any:
     """Leave a ghost of an evicted flow."""
     tag = key_tag(flow)
-    following = np.uint64(flow.incarnation) + ONE
-    t.ghosts[tag & np.uint64(t.ghosts.size - 1)] = (tag & GHOST_TAG) | (following & ~GHOST_TAG)
+    first = ghosts_of(t, tag)
+    moved = (tag & GHOST_TAG) | ((np.uint64(flow.incarnation) + ONE) & ~GHOST_TAG)
+    for way in range(WAYS):
+        place = first + np.uint64(way)
+        moved, t.ghosts[place] = t.ghosts[place], moved
+        if moved == 0 or (moved ^ tag) & GHOST_TAG == 0:  # an earlier one of the same flow
+            break
+
+
+@inlined
+def ghosts_of(t: Any, tag: Any) -> Any:
+    """The first of the places that a ghost may have."""
+    return tag & np.uint64(t.ghosts.size - WAYS)
 
 
 @inlined
 def key_tag(key: Any) -> Any:
     """64 mixed bits of a flow key, of a packet or of a row."""
-    value = FNV_OFFSET
-    for part in (key.addr_a_hi, key.addr_a_lo, key.addr_b_hi, key.addr_b_lo):
-        value = (value ^ part) * FNV_PRIME
-        value ^= value >> SHIFT_32
     ports = np.uint64(key.port_a) << SHIFT_32 | np.uint64(key.port_b)
-    for rest in (ports, np.uint64(key.proto)):
-        value = (value ^ rest) * FNV_PRIME
+    ends = (key.addr_a_hi, key.addr_a_lo, key.addr_b_hi, key.addr_b_lo)
+    value = np.uint64(0)
+    for part in (*ends, ports, np.uint64(key.proto)):
+        value = (value ^ part) * MIX
         value ^= value >> SHIFT_32
     return value
 
