@@ -5,7 +5,7 @@ import socket
 import sys
 import time
 import uuid
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import zmq
@@ -19,12 +19,12 @@ from services.shard.progress import Progress
 from services.shard.requests import Requests
 from services.shard.search import STREAM_REF
 from services.shard.tables import BATCHES_TOLD_AT_ONCE, Tables
+from services.shard.telling import Telling
 from services.shard.worker import Worker
-from shared.batch import EventBatch
 from shared.errors import EXIT_INTERNAL, EXIT_OK, UserError
 from shared.heap import give_back
 from shared.lanes import LaneGoneError, LaneReceiver, Received
-from shared.schema import EventsHeader, Pattern, Refusal, Reply, Request, SchemaError, unpack
+from shared.schema import Pattern, Refusal, Reply, Request, SchemaError, unpack
 from shared.service import Loop, Stop, new_context, run_service, start_logging
 from shared.settings import Settings
 from shared.stats import GAUGES, resident_bytes
@@ -39,9 +39,7 @@ REPORT_REST = 50  # times as long as reports of patterns took there are none
 WORK_S = 0.004  # of what can wait, between two batches
 END_S, END_LOOK_MS = 0.5, 20  # after a signal, for the end of the input
 WIND_UP_S, WIND_UP_STEP_S = 15.0, 0.05  # behind the last packet, for what patterns put off
-FAREWELL_S = 2.0  # after a signal, for the last events to be taken
 PAY_S = 0.02  # credits that found no peer are offered again
-NOTHING = EventBatch()
 IDLE_MS = 1000
 EVENTS_OF_A_PACKET = 2  # when a stream closes and another opens
 
@@ -60,16 +58,12 @@ class Shard:
         self.control = open_socket(self.context, zmq.DEALER, 16)
         self.bus.connect(self.control, self.bus.requests)
         self.coordinator = ""
-        self.seq = 0
         self.progress, self.again = Progress(), Again(GAUGES["shard"])
-        self.told = Progress().taken  # of it, what the coordinator was told last
-        self.lines = 0
         self.resident_bytes = 0  # read with each heartbeat: every message has all numbers in it
         self.ended = False
         self.was_replaced = False
-        self.snapshot = False
         self.report_at = 0.0
-        self.leave_by = self.end_by = float("inf")
+        self.end_by = float("inf")
         self.ending: Received | None = None
         self.patterns_version = 0
         self.favorites_version = 0
@@ -122,7 +116,9 @@ class Shard:
                 f" {self.settings.max_stream_content_bytes}: there is not that much memory;"
                 " give smaller numbers"
             ) from error
-        self.worker = Worker(self.tables, index, self._tell)
+        self.telling = self._teller(index)
+        tells = not self.settings.disable_stream_inventory
+        self.worker = Worker(self.tables, index, self.telling.tell if tells else lambda _: None)
         self.favorites = Favorites(self.tables)
         self.requests = Requests(
             ContentReader(self.tables),
@@ -131,10 +127,6 @@ class Shard:
             self.worker.searches,
             self._resume,
         )
-        most = EVENTS_OF_A_PACKET * BATCHES_TOLD_AT_ONCE * self.settings.batch_size
-        messages = max(2, self.settings.event_queue_depth // most)
-        self.events = open_socket(self.context, zmq.PUSH, messages)
-        self.bus.connect(self.events, self.bus.events)
         depth = max(2, self.settings.worker_queue_depth // self.settings.batch_size)
         self.lanes = LaneReceiver(self.context, self.bus, index, depth)
         if self.again.waits:
@@ -151,6 +143,22 @@ class Shard:
         self.loop.every(HEARTBEAT_S, self._heartbeat)
         self.loop.every(PAY_S, self.lanes.pay)
         self._heartbeat()
+
+    def _teller(self, index: int) -> Telling:
+        most = EVENTS_OF_A_PACKET * BATCHES_TOLD_AT_ONCE * self.settings.batch_size
+        messages = max(2, self.settings.event_queue_depth // most)
+        events = open_socket(self.context, zmq.PUSH, messages)
+        self.bus.connect(events, self.bus.events)
+        return Telling(
+            events,
+            index,
+            self.instance,
+            self.progress,
+            lambda: self.worker.now_ns,
+            self.stats,
+            self._meanwhile,
+            self.stop,
+        )
 
     # ------------------------------------------------------------------------------ data
     def _packets(self) -> None:
@@ -190,11 +198,9 @@ class Shard:
             if header.kind == "tick":  # it only says that it begins
                 return
             self._tell_untold()
-            with self.again.fed(header, self.worker.stats):
-                self.snapshot = True
+            with self.again.fed(header, self.worker.stats), self.telling.again():
                 self._take(batch)
                 self.worker.tell()
-                self.snapshot = False
         elif self.again.stands_back(header):
             self.progress.lose(header)
         elif self.progress.begin(header):
@@ -220,7 +226,7 @@ class Shard:
         """Totals and gauges, by their metric names."""
         own = self.again.once(self.worker.stats())
         more = {
-            "lines_told": self.lines,
+            "lines_told": self.telling.lines,
             "process_resident_bytes": self.resident_bytes,
             "refused_peers": self.bus.refused,
         }
@@ -239,57 +245,18 @@ class Shard:
         self.worker.finish(self._answer)
         self.ended = True
         self.progress.finish()
-        self._send(self._header("end"), [])
+        self.telling.end()
         self.lanes.done(self.ending)
         self.lanes.pay()
         self.ending = None
         return False
 
-    def _header(self, kind: Literal["events", "end"], told: EventBatch = NOTHING) -> bytes:
-        self.told = self.progress.taken
-        counts: dict[str, Any] = told.counts()
-        return EventsHeader(
-            kind=kind,
-            seq=self.seq,
-            shard=self.index,
-            instance=self.instance,
-            snapshot=self.snapshot,
-            **counts,
-            now_ns=self.worker.now_ns,
-            stats=self.stats(),
-            seen=self.progress.news(),
-            rows=self.told,
-        ).pack()
-
-    def _tell(self, told: EventBatch) -> None:
-        if self.settings.disable_stream_inventory:
-            return
-        if not self.snapshot:
-            self.lines += told.lines
-        self._send(self._header("events", told), told.frames())
-
-    def _send(self, header: bytes, columns: list[bytes]) -> None:
-        """Wait for room in the coordinator's queue; answer requests and go on with searches
-        meanwhile."""
-        wait_ms = 20
-        while not self._is_out_of_patience():
-            try:
-                self.events.send_multipart([header, *columns], zmq.NOBLOCK)
-            except zmq.Again:
-                if not self.events.poll(wait_ms, zmq.POLLOUT):
-                    self._answer()
-                    wait_ms = 0 if self.worker.searches.work(WORK_S) else 20
-                continue
-            self.seq += 1
-            return
-
-    def _is_out_of_patience(self) -> bool:
-        """Whether a signal asked for the end and FAREWELL_S have gone: nobody may be reading."""
-        if self.stop.requested:
-            self.leave_by = min(self.leave_by, time.monotonic() + FAREWELL_S)
-        return time.monotonic() > self.leave_by
-
     # --------------------------------------------------------------------------- control
+    def _meanwhile(self) -> bool:
+        """The coordinator has no room: answer requests and go on with searches."""
+        self._answer()
+        return self.worker.searches.work(WORK_S)
+
     def _answer(self) -> None:
         while True:
             try:
@@ -318,12 +285,9 @@ class Shard:
     def _heartbeat(self) -> None:
         self.resident_bytes = resident_bytes()
         self.lanes.pay()
-        if self.told != self.progress.taken and self.events.poll(0, zmq.POLLOUT):
-            self._send(
-                self._header("end" if self.ended else "events"), []
-            )  # packets of which there was nothing to tell
+        self.telling.catch_up(self.ended)
         args: dict[str, object] = {
-            "shard": self.index, "instance": self.instance, "seq": self.seq,
+            "shard": self.index, "instance": self.instance, "seq": self.telling.seq,
         }  # fmt: skip
         if (reach := self.bus.reach) is not None:
             args["reach"] = reach.model_dump()
@@ -397,12 +361,11 @@ class Shard:
         self._tell_untold()  # its lines are to be written
         self._ask("register", self._identity(self.index))
         self.patterns_version = self.favorites_version = -1  # its own numbers
-        self.snapshot = True
-        self.progress.tell_all_again()
-        self.worker.tell_all_again()
-        self.snapshot = False
+        with self.telling.again():
+            self.progress.tell_all_again()
+            self.worker.tell_all_again()
         if self.ended:
-            self._send(self._header("end"), [])
+            self.telling.end()
 
     def run(self) -> int:
         """Work until told to stop."""
@@ -419,9 +382,9 @@ class Shard:
         self.worker.give_up()
         if not self.ended:
             self.worker.finish(self._answer)  # every stream's last event has its final numbers
-        if time.monotonic() > self.leave_by:
+        if self.telling.is_late:
             self.log.warning("the coordinator did not take the last events in time")
-        self.events.close(linger=500)
+        self.telling.close()
         self.lanes.close()
         self.context.destroy(linger=500)
         return EXIT_OK
