@@ -34,8 +34,7 @@ class Forked:
     def __init__(self, main: Callable[[], int], found: Circumstances) -> None:
         """main: what it does; the exit status comes of it."""
         self.returncode: int | None = None
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        flush()
         # this process's handlers are not the other one's, not even for a moment
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
         try:
@@ -79,9 +78,15 @@ def become(main: Callable[[], int], found: Circumstances) -> None:
         sys.excepthook(*sys.exc_info())
     finally:
         with suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush()
         os._exit(status)  # what is above on the stack belongs to the other process
+
+
+def flush() -> None:
+    """What was said goes out once, from the process that said it."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it was closed from the start
+            stream.flush()
 
 
 def inherit(found: Circumstances) -> None:
@@ -93,8 +98,9 @@ def inherit(found: Circumstances) -> None:
     os.closerange(STDERR + 1, os.sysconf("SC_OPEN_MAX"))
     if not found.reads:
         nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, STDIN)
-        os.close(nothing)
+        if nothing != STDIN:
+            os.dup2(nothing, STDIN)
+            os.close(nothing)
     if not found.writes:
         os.dup2(STDERR, STDOUT)
     setproctitle(" ".join(found.words))  # it needs the variables where they were at the start

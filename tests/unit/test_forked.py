@@ -27,7 +27,7 @@ print(forked.wait(), flush=True)
 
 def run(
     folder: Path, main: str, before: str = "", after: str = "", reads: bool = False,
-    writes: bool = True,
+    writes: bool = True, closed: str = "",
 ) -> "subprocess.CompletedProcess[str]":  # fmt: skip
     """A process of its own that forks: one that runs tests has threads."""
     program = folder / "program.py"
@@ -35,7 +35,7 @@ def run(
         PROGRAM.format(main=main, before=before, after=after, reads=reads, writes=writes)
     )
     return subprocess.run(
-        [sys.executable, program],
+        ["sh", "-c", f'exec "$0" "$1" {closed}', sys.executable, program],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         input="said\n",
         capture_output=True,
@@ -82,6 +82,13 @@ def test_standard_input(tmp_path: Path, reads: bool) -> None:
 def test_standard_output_that_is_another_ones(tmp_path: Path) -> None:
     done = run(tmp_path, "print('mine'); return 0", writes=False)
     assert (done.stdout, done.stderr) == ("0\n", "mine\n")
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_standard_streams_that_are_closed(tmp_path: Path, writes: bool) -> None:
+    main = "os.write(2, repr(os.read(0, 9)).encode()); return 0"
+    done = run(tmp_path, main, writes=writes, closed="<&- >&-")
+    assert (done.returncode, done.stderr) == (0, "b''")
 
 
 def test_it_has_its_own_variables_group_and_descriptors(tmp_path: Path) -> None:
