@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.heap import give_back
 from shared.memory import STEP, Filling, Pages, rows_of, zeros
-from shared.stats import resident_bytes
 
 SIZE = 8 * STEP
 
@@ -81,18 +79,3 @@ def test_a_system_that_cannot_is_asked_once(pages: Pages) -> None:
 def test_a_page_is_the_least(pages: Pages) -> None:
     assert Pages(1).bytes.size == 1
     assert pages.bytes.size % mmap.PAGESIZE == 0
-
-
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc")
-def test_what_is_free_in_the_heap_is_given_back() -> None:
-    libc, size = ctypes.CDLL(None), 65536  # too small for a mapping of its own
-    libc.malloc.restype = ctypes.c_void_p
-    blocks = [ctypes.c_void_p(libc.malloc(ctypes.c_size_t(size))) for _ in range(512)]
-    for block in blocks:
-        ctypes.memset(block, 1, size)
-    for block in blocks[:-1]:  # the last one holds the heap up
-        libc.free(block)
-    before = resident_bytes()
-    give_back()
-    assert before - resident_bytes() > 256 * size
-    libc.free(blocks[-1])
