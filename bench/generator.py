@@ -108,12 +108,15 @@ def map_ring(sender: socket.socket, count: int) -> NDArray[np.uint8]:
 
 
 class Sender:
-    """Sends rounds out of an interface. `send` is a packet socket bound to it."""
+    """Sends rounds out of an interface. send: a packet socket bound to it. first: number of the
+    first round; two that send at a time must not come to the same numbers."""
 
-    def __init__(self, send: socket.socket, frames: Sequence[Frame]) -> None:
+    def __init__(self, send: socket.socket, frames: Sequence[Frame], first: int = 0) -> None:
         self._socket = send
         self._round = Round(map_ring(send, len(frames)), frames)
-        self._at = self._rounds = 0
+        self._at, self._number = 0, first
+        if first:
+            self._round.renew(first)
         self.sent = 0
         self.refused = 0  # calls in which the interface had no room; tried again
 
@@ -135,8 +138,8 @@ class Sender:
         self.sent += count
         self._at += count
         if self._at == self._round.size:
-            self._at, self._rounds = 0, self._rounds + 1
-            self._round.renew(self._rounds + 1)  # the first one is number 1
+            self._at, self._number = 0, self._number + 1
+            self._round.renew(self._number + 1)  # the frames come as those of number 1
 
     def run(self, rate: float, packets: int = 0, seconds: float = 0.0) -> float:
         """Send at a rate until so many packets went or so long; the seconds that it took.
@@ -172,11 +175,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--packets", type=int, default=0)
     parser.add_argument("--streams", type=int, default=256, help="connections in a round; even")
+    parser.add_argument("--first", type=int, default=0, help="number of the first round")
     given = parser.parse_args(argv)
     if not given.seconds and not given.packets:
         parser.error("give --seconds or --packets")
     with open_sender(given.interface) as raw:
-        sender = Sender(raw, conversations(given.streams))
+        sender = Sender(raw, conversations(given.streams), given.first)
         took = sender.run(given.rate, given.packets, given.seconds)
     print(json.dumps({"sent": sender.sent, "seconds": round(took, 3), "refused": sender.refused}))
 
