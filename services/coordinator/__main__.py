@@ -141,7 +141,7 @@ class Coordinator:
     @cached_property
     def metrics(self) -> "Metrics":
         """What is scraped, once somebody does."""
-        from services.coordinator.metrics import Metrics  # 30 ms, in which nobody else can begin
+        from services.coordinator.metrics import Metrics  # 30 ms, and all others wait for this one
 
         return Metrics(lambda: self._seen)
 
