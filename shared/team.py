@@ -31,7 +31,7 @@ RuleKind = Literal[
 class Decided(BaseModel):
     """One shape; unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     def given(self) -> dict[str, Any]:
         """The fields that were given, and no others."""
