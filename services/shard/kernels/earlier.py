@@ -78,6 +78,8 @@ def find_extents(t: Any, row: Any, side: Any, start: Any, stop: Any) -> Any:
 @inlined
 def take_again(t: Any, row: Any, side: Any, start: Any, stop: Any) -> Any:
     """Have the parser of a stream take what is kept of octets [start, stop) of a direction."""
+    if np.uint64(start) >= np.uint64(stop):  # of nearly all streams that begin: no chain is walked
+        return
     first = t.state[EARLIER]
     count = find_extents(t, row, side, start, stop)
     for i in range(count >> ONE):
