@@ -111,12 +111,11 @@ class Sender:
     """Sends rounds out of an interface. send: a packet socket bound to it. first: number of the
     first round; two that send at a time must not come to the same numbers."""
 
-    def __init__(self, send: socket.socket, frames: Sequence[Frame], first: int = 0) -> None:
+    def __init__(self, send: socket.socket, frames: Sequence[Frame], first: int = 1) -> None:
         self._socket = send
         self._round = Round(map_ring(send, len(frames)), frames)
         self._at, self._number = 0, first
-        if first:
-            self._round.renew(first)
+        self._round.renew(first)
         self.sent = 0
         self.refused = 0  # calls in which the interface had no room; tried again
 
@@ -139,7 +138,7 @@ class Sender:
         self._at += count
         if self._at == self._round.size:
             self._at, self._number = 0, self._number + 1
-            self._round.renew(self._number + 1)  # the frames come as those of number 1
+            self._round.renew(self._number)
 
     def run(self, rate: float, packets: int = 0, seconds: float = 0.0) -> float:
         """Send at a rate until so many packets went or so long; the seconds that it took.
@@ -175,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--packets", type=int, default=0)
     parser.add_argument("--streams", type=int, default=256, help="connections in a round; even")
-    parser.add_argument("--first", type=int, default=0, help="number of the first round")
+    parser.add_argument("--first", type=int, default=1, help="number of the first round")
     given = parser.parse_args(argv)
     if not given.seconds and not given.packets:
         parser.error("give --seconds or --packets")

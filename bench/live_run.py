@@ -21,7 +21,7 @@ from shared.wire import Bus
 
 UP_S = 60.0
 MEMORY = "/dev/shm"
-RATE_OF_ONE, ROUNDS_OF_ONE = 400_000, 1 << 22
+RATE_OF_ONE, ROUNDS_OF_ONE = 400_000, 1 << 22  # packets a second, and rounds, of one generator
 SETTLE_S = 15.0  # for the last packets to be counted
 
 
@@ -78,7 +78,7 @@ def generate(rate: float, seconds: float) -> tuple[int, float]:
     told = ["--rate", str(rate / count), "--seconds", str(seconds)]
     senders = [
         subprocess.Popen(
-            [*command, *told, "--first", str(ROUNDS_OF_ONE * number)],
+            [*command, *told, "--first", str(1 + ROUNDS_OF_ONE * number)],
             stdout=subprocess.PIPE,
             env=clean_environ(),
         )

@@ -48,14 +48,13 @@ class Child:
         # -P: a folder called `services` where the user happens to stand is not ours
         words = (sys.executable, "-P", "-m", f"services.{service}")
         self._found = Circumstances(words, dict(environ), reads, writes)
-        self.process: Forked | subprocess.Popen[bytes] = self._fork()
-
-    def _fork(self) -> Forked:
-        """Both ways it has a group of its own: Ctrl-C reaches the launcher alone, which then ends
-        the services in order."""
-        return Forked(partial(serve, self.service), self._found)
+        self.process: Forked | subprocess.Popen[bytes] = Forked(
+            partial(serve, service), self._found
+        )
 
     def _execute(self) -> "subprocess.Popen[bytes]":
+        """As a fork it has a group of its own: Ctrl-C reaches the launcher alone, which then ends
+        the services in order."""
         return subprocess.Popen(
             self._found.words,
             env=self._found.environ,

@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.waiting import eventually
+from tests.conftest import clean_environ
 
 PROGRAM = r"""
 import os, signal, sys
@@ -25,24 +26,32 @@ print(forked.wait(), flush=True)
 """
 
 
-def run(
+def started(
     folder: Path, main: str, before: str = "", after: str = "", reads: bool = False,
     writes: bool = True, closed: str = "",
-) -> "subprocess.CompletedProcess[str]":  # fmt: skip
+) -> "subprocess.Popen[str]":  # fmt: skip
     """A process of its own that forks: one that runs tests has threads."""
     program = folder / "program.py"
     program.write_text(
         PROGRAM.format(main=main, before=before, after=after, reads=reads, writes=writes)
     )
-    return subprocess.run(
+    return subprocess.Popen(
         ["sh", "-c", f'exec "$0" "$1" {closed}', sys.executable, program],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        input="said\n",
-        capture_output=True,
+        env=clean_environ(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
+
+
+def run(
+    folder: Path, main: str, before: str = "", **more: Any
+) -> "subprocess.CompletedProcess[str]":
+    """The same to its end."""
+    with started(folder, main, before, **more) as process:
+        out, err = process.communicate("said\n", timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 @pytest.mark.parametrize(
@@ -129,19 +138,10 @@ def test_it_is_told_to_end(tmp_path: Path) -> None:
 
 
 def test_it_runs_until_it_ends(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
     after = "print(forked.poll(), forked.pid, flush=True)"
-    program.write_text(
-        PROGRAM.format(main="signal.pause()", before="", after=after, reads=False, writes=True)
-    )
-    with subprocess.Popen(
-        [sys.executable, program],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started(tmp_path, "signal.pause()", after=after) as process:
         assert process.stdout is not None
         running, pid = process.stdout.readline().split()
         assert running == "None"
         os.kill(int(pid), signal.SIGKILL)
-        assert eventually(process.stdout.readline) == "-9\n"
+        assert process.stdout.readline() == "-9\n"

@@ -1,15 +1,14 @@
 """What the C library keeps of its heap, and what it gives back."""
 
 import ctypes
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from shared.heap import give_back
 from shared.stats import resident_bytes
+from tests.conftest import clean_environ
 
 pytestmark = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc")
 BUFFERS = """
@@ -32,7 +31,7 @@ def test_buffers_that_come_again_have_the_same_pages() -> None:
     """Without that it is 200,000 faults."""
     done = subprocess.run(
         [sys.executable, "-c", BUFFERS],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=clean_environ(),
         capture_output=True,
         text=True,
         check=True,
